@@ -1,0 +1,2 @@
+//! The `corrosion` command: parses arguments and runs one command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The composition root: configuration, lifecycle, administration, telemetry. No domain logic.

@@ -1,0 +1,98 @@
+//! What can go wrong in storage; each variant says what state is left.
+
+use std::path::PathBuf;
+
+/// Opening a database failed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("open database {path}")]
+    Sqlite {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file was written by a newer version.
+    #[error("database {path} has format {found}; this version reads up to {supported}. Start the version that wrote it, or newer")]
+    NewerFormat { path: PathBuf, found: u32, supported: u32 },
+    #[error("database {path}: {message}")]
+    Unusable { path: PathBuf, message: String },
+}
+
+/// Why a session lost the writer while others waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseLoss {
+    /// Idle in its transaction for longer than the limit.
+    Idle,
+    /// Held the writer for longer than the limit.
+    Held,
+}
+
+/// Running a statement failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ExecuteError {
+    /// SQLite refused or failed the statement, which had no effect. An open transaction stays open; its owner decides.
+    /// Functions registered by a front end report through `message`.
+    #[error("{message}")]
+    Sqlite { code: i32, extended_code: i32, message: String },
+    /// Cancelled through its [`crate::store::Interrupt`]. The statement had no effect.
+    #[error("statement interrupted")]
+    Interrupted,
+    /// Past the deadline of its [`crate::store::Limits`]. The statement had no effect.
+    #[error("statement deadline exceeded")]
+    DeadlineExceeded,
+    /// An inline read used up its budget. It had no effect; run it on the pool.
+    #[error("inline budget exceeded")]
+    BudgetExceeded,
+    /// The writer was taken away because others waited; the transaction is rolled back. SQLSTATE 40001.
+    #[error("transaction rolled back: {0:?}")]
+    LeaseLost(LeaseLoss),
+    /// The snapshot was dropped because it kept the WAL from being reused past its limit. SQLSTATE 72000.
+    #[error("snapshot too old")]
+    SnapshotTooOld,
+    /// A write after others had committed since this snapshot was taken. SQLSTATE 40001.
+    #[error("could not serialize access due to concurrent update")]
+    SnapshotStale,
+    /// The writer stopped after an IO error; nothing was committed by this statement, reads go on. SQLSTATE 58030.
+    #[error("writes have stopped after an IO error: {message}")]
+    WriterFailed { message: String },
+    /// The disk is full; nothing was committed. SQLSTATE 53100.
+    #[error("disk full: {message}")]
+    DiskFull { message: String },
+    /// A bounded queue was full for as long as the caller may wait. SQLSTATE 53300.
+    #[error("too many waiting statements")]
+    QueueFull,
+    /// The row sink stopped with an error (for example: the client went away, or a value does not fit its type).
+    #[error("result refused by its reader")]
+    Sink,
+    /// The store is closing. SQLSTATE 57P01.
+    #[error("the database is shutting down")]
+    Closed,
+}
+
+/// A schema change was refused or failed. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DdlError {
+    /// 42P07
+    #[error("relation \"{0}\" already exists")]
+    DuplicateRelation(String),
+    /// 42P01
+    #[error("table \"{0}\" does not exist")]
+    UndefinedTable(String),
+    /// 42704
+    #[error("index \"{0}\" does not exist")]
+    UndefinedIndex(String),
+    /// 42703
+    #[error("column \"{column}\" of relation \"{table}\" does not exist")]
+    UndefinedColumn { table: String, column: String },
+    /// 42701
+    #[error("column \"{column}\" of relation \"{table}\" already exists")]
+    DuplicateColumn { table: String, column: String },
+    /// 42P16
+    #[error("multiple primary keys for table \"{0}\" are not allowed")]
+    MultiplePrimaryKeys(String),
+    /// 0A000: what, and what to do instead.
+    #[error("{message}")]
+    Unsupported { message: String, hint: Option<String> },
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}

@@ -1,0 +1,19 @@
+//! The database of one node: values, CRDT merge, ledger, schema and SQLite, without network or async runtime.
+//!
+//! [`engine::Engine`] is the synchronous, single-threaded database that tests and the simulator drive. [`Store`] is the
+//! cloneable handle over one writer thread and the reading connections, and is what front ends use.
+
+pub mod engine;
+pub mod error;
+pub mod pool;
+pub mod schema;
+pub mod store;
+pub mod value;
+
+pub use error::{DdlError, ExecuteError, OpenError};
+pub use pool::inline::InlineReader;
+pub use rusqlite;
+pub use schema::ddl::{Ddl, DdlOutcome};
+pub use schema::model::Schema;
+pub use store::{Durability, Lease, Limits, Outcome, Snapshot, Statement, Store, StoreOptions};
+pub use value::{Value, ValueRef};

@@ -1,0 +1,15 @@
+//! The PostgreSQL front end: bytes in, statements on a [`storage::Store`], rows and messages out.
+//!
+//! | layer | modules | pure |
+//! |---|---|---|
+//! | sockets, threads | `net`, `execute` | no |
+//! | sessions | `protocol`, `session` | yes |
+//! | translation | `sql` (lexer, parser) -> `bind` -> `ir` -> `emit` -> [`plan`] | yes |
+//! | values and functions | [`types`], [`function`] | yes |
+//! | catalog | `catalog` | yes |
+
+pub mod error;
+pub mod function;
+pub mod plan;
+pub mod session;
+pub mod types;

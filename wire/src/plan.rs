@@ -1,0 +1,153 @@
+//! A translated statement: what the session executes. Immutable and shared through the plan cache.
+
+use std::sync::Arc;
+
+use storage::{Ddl, Value};
+
+use crate::types::Representation;
+
+/// One translated statement.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub action: Action,
+    /// How CommandComplete is formed.
+    pub tag: Tag,
+    /// ParameterDescription: the type of `$1`, `$2`, ..
+    pub param_types: Vec<u32>,
+    /// RowDescription; empty means NoData.
+    pub columns: Vec<ResultColumn>,
+}
+
+/// What executing a plan does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Run SQLite text.
+    Sql(SqlAction),
+    /// Change the schema. CREATE TABLE AS is refused before it gets here.
+    Ddl(Ddl),
+    /// The session itself acts.
+    Utility(Utility),
+    /// Nothing between the semicolons: EmptyQueryResponse.
+    Empty,
+}
+
+#[derive(Debug, Clone)]
+pub struct SqlAction {
+    /// Given to storage as [`storage::Statement::sql`].
+    pub sql: Arc<str>,
+    /// What is bound to `?1`, `?2`, .. of `sql`.
+    pub slots: Vec<Slot>,
+    pub access: Access,
+    /// Reads `pg_catalog` or `information_schema`.
+    pub uses_catalog: bool,
+    /// Safe to run twice: may run inline under a budget. False for volatile functions.
+    pub repeatable: bool,
+    /// Must run on the pool from the start (whole-table scans known to be long).
+    pub offload: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// Where a bound value comes from at execution.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Slot {
+    /// `$n`, counted from 0, decoded to the storage form of its type.
+    Parameter(u16),
+    /// The n-th literal lifted from the text (see [`Planned::literals`]).
+    Literal(u16),
+    /// A value of the session or transaction.
+    Session(SessionValue),
+    Constant(Value),
+}
+
+/// Session facts that functions like `now()` read; bound as parameters so that shared connections need no session state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionValue {
+    /// `now()`: start of the transaction, timestamptz storage form.
+    TransactionTimestamp,
+    /// `statement_timestamp()`.
+    StatementTimestamp,
+    CurrentUser,
+    SessionUser,
+    CurrentDatabase,
+    TimeZone,
+    BackendPid,
+    /// `current_setting(name)` and `SHOW`, as text; missing is NULL.
+    Setting(String),
+}
+
+/// A cached plan with what this text adds to it.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub plan: Arc<Plan>,
+    /// The values of lifted literals, in storage form.
+    pub literals: Vec<Value>,
+}
+
+/// One column of a RowDescription and how its cells are encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    pub name: String,
+    pub type_oid: u32,
+    pub typmod: i32,
+    /// 0 if the column is not a plain reference.
+    pub table_oid: u32,
+    pub attribute_number: i16,
+    pub representation: Representation,
+}
+
+/// CommandComplete's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tag {
+    /// `SELECT n`
+    Select,
+    /// `INSERT 0 n`
+    Insert,
+    /// `UPDATE n`
+    Update,
+    /// `DELETE n`
+    Delete,
+    /// As is: `CREATE TABLE`, `BEGIN`, ..
+    Fixed(&'static str),
+}
+
+/// Statements that act on the session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Utility {
+    Begin { isolation: Option<Isolation>, read_only: Option<bool> },
+    Commit { chain: bool },
+    Rollback { chain: bool },
+    Savepoint(String),
+    RollbackTo(String),
+    Release(String),
+    /// SET TRANSACTION, or SET SESSION CHARACTERISTICS with `session`.
+    SetTransaction { isolation: Option<Isolation>, read_only: Option<bool>, session: bool },
+    /// `None`: to the default.
+    Set { name: String, value: Option<String>, local: bool },
+    Reset(Option<String>),
+    Show(String),
+    ShowAll,
+    DiscardAll,
+    Discard,
+    /// `None`: all.
+    Deallocate(Option<String>),
+    /// Close a cursor; `None`: all.
+    Close(Option<String>),
+    /// `PREPARE name (types) AS text`.
+    Prepare { name: String, types: Vec<u32>, text: String },
+    /// `EXECUTE name (args)`: argument texts as constants in text form.
+    Execute { name: String, arguments: Vec<Option<String>> },
+    /// Accepted without effect: CHECKPOINT, LOCK TABLE inside a transaction, ..
+    NoOperation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
