@@ -12,7 +12,9 @@ pub enum OpenError {
         source: rusqlite::Error,
     },
     /// The file was written by a newer version.
-    #[error("database {path} has format {found}; this version reads up to {supported}. Start the version that wrote it, or newer")]
+    #[error(
+        "database {path} has format {found}; this version reads up to {supported}. Start the version that wrote it, or newer"
+    )]
     NewerFormat { path: PathBuf, found: u32, supported: u32 },
     #[error("database {path}: {message}")]
     Unusable { path: PathBuf, message: String },
@@ -94,5 +96,39 @@ pub enum DdlError {
     #[error("{message}")]
     Unsupported { message: String, hint: Option<String> },
     #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}
+
+impl From<rusqlite::Error> for ExecuteError {
+    /// Keeps SQLite's codes and message; a full disk and an interrupt get their own variants.
+    fn from(error: rusqlite::Error) -> Self {
+        let message = if let rusqlite::Error::SqliteFailure(_, Some(message)) = &error {
+            message.clone()
+        } else {
+            error.to_string()
+        };
+        let Some(failure) = error.sqlite_error() else {
+            return Self::Sqlite { code: 1, extended_code: 1, message };
+        };
+        let (code, extended_code) = (failure.extended_code & 0xff, failure.extended_code);
+        if code == rusqlite::ffi::SQLITE_FULL {
+            Self::DiskFull { message }
+        } else if code == rusqlite::ffi::SQLITE_INTERRUPT {
+            Self::Interrupted
+        } else {
+            Self::Sqlite { code, extended_code, message }
+        }
+    }
+}
+
+/// Merging changesets failed. The caller rolls the transaction back; the ledger is then unchanged (I3).
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApplyError {
+    /// The peer sent something that no correct node sends: an unreadable key, an even causal length with cells. Nothing of
+    /// this changeset was written.
+    #[error("malformed change of table {table}: {reason}")]
+    Malformed { table: String, reason: String },
+    /// SQLite refused the write.
+    #[error("apply changes: {0}")]
     Execute(#[from] ExecuteError),
 }

@@ -3,6 +3,7 @@
 //! [`engine::Engine`] is the synchronous, single-threaded database that tests and the simulator drive. [`Store`] is the
 //! cloneable handle over one writer thread and the reading connections, and is what front ends use.
 
+pub mod change;
 pub mod engine;
 pub mod error;
 pub mod pool;
@@ -10,7 +11,7 @@ pub mod schema;
 pub mod store;
 pub mod value;
 
-pub use error::{DdlError, ExecuteError, OpenError};
+pub use error::{ApplyError, DdlError, ExecuteError, OpenError};
 pub use pool::inline::InlineReader;
 pub use rusqlite;
 pub use schema::ddl::{Ddl, DdlOutcome};

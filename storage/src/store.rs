@@ -1,5 +1,7 @@
 //! The handle front ends hold: cloneable, async, over one writer thread, pool readers and per-worker inline readers.
 
+#![expect(clippy::unused_async, dead_code, reason = "the pool behind this surface lands separately")]
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

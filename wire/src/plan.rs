@@ -118,16 +118,31 @@ pub enum Tag {
 /// Statements that act on the session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Utility {
-    Begin { isolation: Option<Isolation>, read_only: Option<bool> },
-    Commit { chain: bool },
-    Rollback { chain: bool },
+    Begin {
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+    },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint(String),
     RollbackTo(String),
     Release(String),
     /// SET TRANSACTION, or SET SESSION CHARACTERISTICS with `session`.
-    SetTransaction { isolation: Option<Isolation>, read_only: Option<bool>, session: bool },
+    SetTransaction {
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+        session: bool,
+    },
     /// `None`: to the default.
-    Set { name: String, value: Option<String>, local: bool },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
     Reset(Option<String>),
     Show(String),
     ShowAll,
@@ -138,9 +153,16 @@ pub enum Utility {
     /// Close a cursor; `None`: all.
     Close(Option<String>),
     /// `PREPARE name (types) AS text`.
-    Prepare { name: String, types: Vec<u32>, text: String },
+    Prepare {
+        name: String,
+        types: Vec<u32>,
+        text: String,
+    },
     /// `EXECUTE name (args)`: argument texts as constants in text form.
-    Execute { name: String, arguments: Vec<Option<String>> },
+    Execute {
+        name: String,
+        arguments: Vec<Option<String>>,
+    },
     /// Accepted without effect: CHECKPOINT, LOCK TABLE inside a transaction, ..
     NoOperation,
 }

@@ -6,17 +6,43 @@ use crate::value::Value;
 /// One schema change. Runs inside the caller's transaction (PostgreSQL's DDL is transactional).
 #[derive(Debug, Clone)]
 pub enum Ddl {
-    CreateTable { table: TableSpec, if_not_exists: bool },
-    DropTable { names: Vec<String>, if_exists: bool },
-    Truncate { names: Vec<String> },
-    AddColumn { table: String, column: ColumnSpec, if_not_exists: bool },
+    CreateTable {
+        table: TableSpec,
+        if_not_exists: bool,
+    },
+    DropTable {
+        names: Vec<String>,
+        if_exists: bool,
+    },
+    Truncate {
+        names: Vec<String>,
+    },
+    AddColumn {
+        table: String,
+        column: ColumnSpec,
+        if_not_exists: bool,
+    },
     /// Only on an empty table.
-    AddPrimaryKey { table: String, name: Option<String>, columns: Vec<String> },
+    AddPrimaryKey {
+        table: String,
+        name: Option<String>,
+        columns: Vec<String>,
+    },
     /// `name` None: PostgreSQL's `<table>_<column>_idx`, numbered when taken.
-    CreateIndex { name: Option<String>, table: String, columns: Vec<IndexKeySpec>, if_not_exists: bool },
-    DropIndex { names: Vec<String>, if_exists: bool },
+    CreateIndex {
+        name: Option<String>,
+        table: String,
+        columns: Vec<IndexKeySpec>,
+        if_not_exists: bool,
+    },
+    DropIndex {
+        names: Vec<String>,
+        if_exists: bool,
+    },
     Vacuum,
-    Analyze { tables: Vec<String> },
+    Analyze {
+        tables: Vec<String>,
+    },
 }
 
 #[derive(Debug, Clone)]

@@ -13,7 +13,12 @@ pub struct Formats {
 
 impl Default for Formats {
     fn default() -> Self {
-        Self { time_zone: "UTC".into(), date_order: DateOrder::Mdy, extra_float_digits: 1, bytea_output: ByteaOutput::Hex }
+        Self {
+            time_zone: "UTC".into(),
+            date_order: DateOrder::Mdy,
+            extra_float_digits: 1,
+            bytea_output: ByteaOutput::Hex,
+        }
     }
 }
 

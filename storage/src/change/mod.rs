@@ -1,0 +1,5 @@
+//! What travels between nodes: identities, changesets, ranges of versions.
+
+pub mod changeset;
+pub mod ids;
+pub mod range;
