@@ -8,6 +8,7 @@
 //! | values and functions | [`types`], [`function`] | yes |
 //! | catalog | `catalog` | yes |
 
+pub mod catalog;
 pub mod error;
 pub mod function;
 pub mod plan;

@@ -1,0 +1,350 @@
+//! Texts that reconstruct objects: index and constraint definitions, defaults.
+//!
+//! Pure. For display only: nothing here is ever run. Column defaults come out as PostgreSQL 15 shows them for literals,
+//! casts and calls; any other expression as it was declared. Expressions of indexes are shown as declared.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use sqlparser::ast::{
+    CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value as Literal,
+};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use storage::schema::model::{Index, Origin, PgType, Table};
+
+use crate::types::oid;
+
+static KEYWORDS: LazyLock<BTreeSet<&'static str>> =
+    LazyLock::new(|| include_str!("facts/keywords.txt").lines().filter(|l| !l.starts_with('#')).collect());
+
+/// An identifier as PostgreSQL prints it: quoted only where it must be.
+pub(crate) fn quote_identifier(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !KEYWORDS.contains(name);
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// A text constant as PostgreSQL prints it.
+pub(crate) fn quote_text(value: &str) -> String {
+    let escape = if value.contains('\\') { "E" } else { "" };
+    format!("{escape}'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// Whether the relation's name is printed with its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    Qualified,
+    Plain,
+}
+
+/// `CREATE INDEX ..` of a secondary index.
+pub(crate) fn index_definition(table: &Table, index: &Index, naming: Naming) -> String {
+    let keys: Vec<String> = (0..index.columns.len()).map(|i| index_key(index, i, KeyPart::WithOrder)).collect();
+    let condition = index.predicate.as_ref().map(|p| match naming {
+        Naming::Qualified => format!(" WHERE ({p})"),
+        Naming::Plain => format!(" WHERE {p}"),
+    });
+    format!(
+        "CREATE INDEX {} ON {} USING btree ({}){}",
+        quote_identifier(&index.name),
+        relation_name(&table.name, naming),
+        keys.join(", "),
+        condition.unwrap_or_default()
+    )
+}
+
+/// `CREATE UNIQUE INDEX ..` of a primary key's index.
+pub(crate) fn key_index_definition(table: &Table, name: &str, naming: Naming) -> String {
+    let relation = relation_name(&table.name, naming);
+    format!("CREATE UNIQUE INDEX {} ON {relation} USING btree ({})", quote_identifier(name), key_columns(table))
+}
+
+/// `PRIMARY KEY (..)`.
+pub(crate) fn primary_key_definition(table: &Table) -> String {
+    format!("PRIMARY KEY ({})", key_columns(table))
+}
+
+/// What is printed of one key of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyPart {
+    /// Column or expression alone, as `pg_get_indexdef(index, n, pretty)` gives it.
+    Alone,
+    /// With ` DESC`.
+    WithOrder,
+}
+
+/// One key of a secondary index.
+pub(crate) fn index_key(index: &Index, position: usize, part: KeyPart) -> String {
+    let key = &index.columns[position];
+    let text = match key.is_expression {
+        false => quote_identifier(&key.name),
+        true if is_call(&key.name) => key.name.clone(),
+        true => format!("({})", key.name),
+    };
+    match part {
+        KeyPart::WithOrder if key.descending => format!("{text} DESC"),
+        KeyPart::WithOrder | KeyPart::Alone => text,
+    }
+}
+
+/// A column's default as `pg_get_expr` shows it.
+pub(crate) fn default_text(default: &str, origin: Origin, column_type: PgType) -> String {
+    if origin == Origin::File && default.starts_with('"') && default.ends_with('"') && default.len() >= 2 {
+        // SQLite reads an unresolvable quoted name as a string; schema files use `DEFAULT ""`.
+        return constant(&default[1..default.len() - 1].replace("\"\"", "\""), column_type.oid);
+    }
+    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(default).and_then(|mut parser| {
+        let expr = parser.parse_expr()?;
+        parser.expect_token(&sqlparser::tokenizer::Token::EOF)?;
+        Ok(expr)
+    });
+    parsed.ok().and_then(|expr| deparse(&expr, column_type.oid)).unwrap_or_else(|| default.to_owned())
+}
+
+/// The text of an expression whose untyped literals take the type `target`; None if it is not one this knows to print.
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser knows is shown as declared")]
+fn deparse(expr: &Expr, target: u32) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => deparse(inner, target),
+        Expr::Value(value) => literal(&value.value, target),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => negative(expr),
+        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
+            let (type_oid, name) = type_of_cast(&data_type.to_string())?;
+            match &**expr {
+                Expr::Value(value) => match &value.value {
+                    Literal::SingleQuotedString(text) => Some(constant(text, type_oid)),
+                    Literal::Number(digits, _) => Some(format!("({digits})::{name}")),
+                    _ => None,
+                },
+                Expr::Function(_) => Some(format!("({})::{name}", deparse(expr, oid::TEXT)?)),
+                _ => None,
+            }
+        }
+        Expr::Function(function) => {
+            let name = function.name.0.last()?.as_ident()?;
+            let name = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
+            match &function.args {
+                FunctionArguments::None => Some(name.to_uppercase()),
+                FunctionArguments::List(list) => {
+                    let arguments: Option<Vec<String>> = list
+                        .args
+                        .iter()
+                        .map(|a| {
+                            let FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) = a else { return None };
+                            deparse(e, oid::TEXT)
+                        })
+                        .collect();
+                    Some(format!("{}({})", quote_identifier(&name), arguments?.join(", ")))
+                }
+                FunctionArguments::Subquery(_) => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser knows is shown as declared")]
+fn literal(value: &Literal, target: u32) -> Option<String> {
+    match value {
+        Literal::Number(digits, _) => Some(digits.clone()),
+        Literal::Boolean(b) => Some(b.to_string()),
+        Literal::Null => Some(format!("NULL::{}", builtin_name(target))),
+        Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => Some(constant(text, target)),
+        _ => None,
+    }
+}
+
+/// A constant of a known type: numbers and booleans bare, others quoted with their type.
+fn constant(text: &str, type_oid: u32) -> String {
+    let bare_number = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    match type_oid {
+        oid::BOOL if matches!(text, "t" | "true" | "yes" | "on" | "1") => "true".into(),
+        oid::BOOL if matches!(text, "f" | "false" | "no" | "off" | "0") => "false".into(),
+        oid::NUMERIC if bare_number => text.to_owned(),
+        oid::INT4 if bare_number => text.to_owned(),
+        _ => format!("{}::{}", quote_text(text), builtin_name(type_oid)),
+    }
+}
+
+/// A negative number is one constant for PostgreSQL, printed quoted with its own type.
+fn negative(expr: &Expr) -> Option<String> {
+    let Expr::Value(value) = expr else { return None };
+    let Literal::Number(digits, _) = &value.value else { return None };
+    let type_name = match digits.parse::<i64>() {
+        Ok(n) if i32::try_from(n).is_ok() => "integer",
+        Ok(_) => "bigint",
+        Err(_) => "numeric",
+    };
+    Some(format!("'-{digits}'::{type_name}"))
+}
+
+/// The types that defaults are cast to, by the names people write: OID and PostgreSQL's name.
+fn type_of_cast(written: &str) -> Option<(u32, &'static str)> {
+    let name = written.to_ascii_lowercase();
+    let type_oid = match name.as_str() {
+        "text" => oid::TEXT,
+        "varchar" | "character varying" => oid::VARCHAR,
+        "bpchar" | "char" | "character" => oid::BPCHAR,
+        "int" | "integer" | "int4" => oid::INT4,
+        "bigint" | "int8" => oid::INT8,
+        "smallint" | "int2" => oid::INT2,
+        "numeric" | "decimal" => oid::NUMERIC,
+        "double precision" | "float8" => oid::FLOAT8,
+        "real" | "float4" => oid::FLOAT4,
+        "bool" | "boolean" => oid::BOOL,
+        "json" => oid::JSON,
+        "jsonb" => oid::JSONB,
+        "uuid" => oid::UUID,
+        "bytea" => oid::BYTEA,
+        "date" => oid::DATE,
+        "timestamp" | "timestamp without time zone" => oid::TIMESTAMP,
+        "timestamptz" | "timestamp with time zone" => oid::TIMESTAMPTZ,
+        "interval" => oid::INTERVAL,
+        _ => return None,
+    };
+    Some((type_oid, builtin_name(type_oid)))
+}
+
+/// PostgreSQL's name of a type that a column may have, without modifier.
+pub(crate) fn builtin_name(type_oid: u32) -> &'static str {
+    match type_oid {
+        oid::BOOL => "boolean",
+        oid::BYTEA => "bytea",
+        oid::CHAR => "\"char\"",
+        oid::NAME => "name",
+        oid::INT8 => "bigint",
+        oid::INT2 => "smallint",
+        oid::INT4 => "integer",
+        oid::OID => "oid",
+        oid::JSON => "json",
+        oid::FLOAT4 => "real",
+        oid::FLOAT8 => "double precision",
+        oid::BPCHAR => "bpchar",
+        oid::VARCHAR => "character varying",
+        oid::DATE => "date",
+        oid::TIME => "time without time zone",
+        oid::TIMESTAMP => "timestamp without time zone",
+        oid::TIMESTAMPTZ => "timestamp with time zone",
+        oid::INTERVAL => "interval",
+        oid::TIMETZ => "time with time zone",
+        oid::NUMERIC => "numeric",
+        oid::UUID => "uuid",
+        oid::JSONB => "jsonb",
+        oid::BOOL_ARRAY => "boolean[]",
+        oid::INT2_ARRAY => "smallint[]",
+        oid::INT4_ARRAY => "integer[]",
+        oid::INT8_ARRAY => "bigint[]",
+        oid::TEXT_ARRAY => "text[]",
+        oid::VARCHAR_ARRAY => "character varying[]",
+        oid::FLOAT8_ARRAY => "double precision[]",
+        oid::NUMERIC_ARRAY => "numeric[]",
+        oid::UUID_ARRAY => "uuid[]",
+        oid::JSONB_ARRAY => "jsonb[]",
+        oid::TIMESTAMPTZ_ARRAY => "timestamp with time zone[]",
+        _ => "text",
+    }
+}
+
+fn relation_name(table: &str, naming: Naming) -> String {
+    match naming {
+        Naming::Qualified => format!("public.{}", quote_identifier(table)),
+        Naming::Plain => quote_identifier(table),
+    }
+}
+
+fn key_columns(table: &Table) -> String {
+    let names: Vec<String> = table.primary_key.iter().map(|&i| quote_identifier(&table.columns[i].name)).collect();
+    names.join(", ")
+}
+
+/// Whether the text is one function call: a name, then one pair of brackets to the end.
+fn is_call(text: &str) -> bool {
+    let Some(open) = text.find('(') else { return false };
+    let name = &text[..open];
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return false;
+    }
+    let mut depth = 0_i32;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => continue,
+        }
+        if depth == 0 {
+            return at + 1 == text.len();
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(default: &str, type_oid: u32, expected: &str) {
+        let shown = default_text(default, Origin::Wire, PgType { oid: type_oid, typmod: -1 });
+        assert_eq!(shown, expected, "{default}");
+        let again = default_text(&shown, Origin::Wire, PgType { oid: type_oid, typmod: -1 });
+        assert_eq!(again, expected, "shown text must not change when shown again");
+    }
+
+    #[test]
+    fn defaults_are_shown_as_postgresql_shows_them() {
+        check("''", oid::TEXT, "''::text");
+        check("'x'", oid::VARCHAR, "'x'::character varying");
+        check("'it''s'", oid::TEXT, "'it''s'::text");
+        check("false", oid::BOOL, "false");
+        check("'t'", oid::BOOL, "true");
+        check("now()", oid::TIMESTAMPTZ, "now()");
+        check("NOW()", oid::TIMESTAMPTZ, "now()");
+        check("current_timestamp", oid::TIMESTAMPTZ, "CURRENT_TIMESTAMP");
+        check("0", oid::INT8, "0");
+        check("1.50", oid::NUMERIC, "1.50");
+        check("'1.50'", oid::NUMERIC, "1.50");
+        check("'{}'", oid::JSONB, "'{}'::jsonb");
+        check("'{}'::jsonb", oid::JSONB, "'{}'::jsonb");
+        check("lower('A')", oid::TEXT, "lower('A'::text)");
+        check("gen_random_uuid()", oid::UUID, "gen_random_uuid()");
+    }
+
+    #[test]
+    fn a_negative_number_is_a_quoted_constant() {
+        let shown = |text| default_text(text, Origin::Wire, PgType { oid: oid::INT4, typmod: -1 });
+        assert_eq!(shown("-1"), "'-1'::integer");
+        assert_eq!(shown("-1.5"), "'-1.5'::numeric");
+        assert_eq!(shown("-5000000000"), "'-5000000000'::bigint");
+    }
+
+    #[test]
+    fn a_quoted_name_in_a_schema_file_is_a_string() {
+        let shown = default_text("\"\"", Origin::File, PgType { oid: oid::TEXT, typmod: -1 });
+        assert_eq!(shown, "''::text");
+    }
+
+    #[test]
+    fn an_expression_out_of_reach_is_shown_as_declared() {
+        let shown = |text| default_text(text, Origin::Wire, PgType { oid: oid::INT4, typmod: -1 });
+        assert_eq!(shown("1 + 1"), "1 + 1");
+        assert_eq!(shown("not sql ("), "not sql (");
+    }
+
+    #[test]
+    fn identifiers_are_quoted_only_where_they_must_be() {
+        assert_eq!(quote_identifier("todos"), "todos");
+        assert_eq!(quote_identifier("Todos"), "\"Todos\"");
+        assert_eq!(quote_identifier("select"), "\"select\"");
+        assert_eq!(quote_identifier("a\"b"), "\"a\"\"b\"");
+        assert_eq!(quote_identifier("1a"), "\"1a\"");
+    }
+
+    #[test]
+    fn only_a_single_call_is_printed_without_brackets() {
+        assert!(is_call("lower(b)"));
+        assert!(!is_call("lower(a) || lower(b)"));
+        assert!(!is_call("(a)"));
+        assert!(!is_call("a + b"));
+    }
+}

@@ -1,0 +1,150 @@
+//! Small relations about the server: namespaces, the database, roles, comments; and the constant columns of the facts.
+//!
+//! Pure. There is one database and, until users can be declared, one role that owns everything beside PostgreSQL's
+//! predefined ones. Access privileges are NULL, which PostgreSQL reads as the defaults.
+
+use super::build::{OWNER, Options};
+use super::builtin::string;
+use super::relation::{INFORMATION_SCHEMA_NAMESPACE, PG_CATALOG_NAMESPACE, PUBLIC_NAMESPACE, named};
+use super::rows::{Rows, count, flag, int, text};
+
+/// `pg_database.oid` of the one database.
+pub(super) const DATABASE: u32 = 5;
+/// `pg_database_owner`, which owns schema public.
+const DATABASE_OWNER: u32 = 6171;
+/// UTF8 as `pg_encoding_to_char` numbers it.
+const UTF8: u32 = 6;
+
+/// Predefined roles: OID and name.
+const PREDEFINED_ROLES: [(u32, &str); 6] = [
+    (DATABASE_OWNER, "pg_database_owner"),
+    (6181, "pg_read_all_data"),
+    (6182, "pg_write_all_data"),
+    (3373, "pg_monitor"),
+    (3374, "pg_read_all_settings"),
+    (3375, "pg_read_all_stats"),
+];
+
+/// Fills the columns that are the same in all rows of a relation of the facts.
+pub(super) fn complete(rows: &mut Rows) {
+    let relation = rows.relation;
+    for (position, column) in relation.columns.iter().enumerate() {
+        let value = match column.name {
+            name if name.ends_with("namespace") && relation.name != "pg_class" => int(PG_CATALOG_NAMESPACE),
+            name if name.ends_with("owner") => int(OWNER),
+            "typisdefined" => flag(true),
+            "typtypmod" => int(-1),
+            _ => continue,
+        };
+        rows.rows.iter_mut().for_each(|row| row[position] = value.clone());
+    }
+    if relation.name == "pg_proc" {
+        complete_functions(rows);
+    }
+}
+
+fn complete_functions(rows: &mut Rows) {
+    let relation = rows.relation;
+    for at in 0..rows.rows.len() {
+        let arguments = string(rows, &rows.rows[at], "proargtypes").split_whitespace().count();
+        let name = string(rows, &rows.rows[at], "proname");
+        for (column, value) in [("pronargs", count(arguments)), ("prosrc", text(name))] {
+            if let Some(position) = relation.position(column) {
+                rows.rows[at][position] = value;
+            }
+        }
+    }
+}
+
+/// Relations that depend on how the server was started.
+pub(super) fn server(options: &Options) -> Vec<Rows> {
+    let mut all = vec![namespaces(), database(options), comments()];
+    all.extend(roles(options));
+    all
+}
+
+fn namespaces() -> Rows {
+    let mut rows = Rows::new(named("pg_namespace"));
+    for (oid, name, owner) in [
+        (PG_CATALOG_NAMESPACE, "pg_catalog", OWNER),
+        (PUBLIC_NAMESPACE, "public", DATABASE_OWNER),
+        (INFORMATION_SCHEMA_NAMESPACE, "information_schema", OWNER),
+    ] {
+        rows.push([("oid", int(oid)), ("nspname", text(name)), ("nspowner", int(owner))]);
+    }
+    rows
+}
+
+fn database(options: &Options) -> Rows {
+    let mut rows = Rows::new(named("pg_database"));
+    rows.push([
+        ("oid", int(DATABASE)),
+        ("datname", text(&options.database)),
+        ("datdba", int(OWNER)),
+        ("encoding", int(UTF8)),
+        ("datlocprovider", text("c")),
+        ("datallowconn", flag(true)),
+        ("datconnlimit", int(-1)),
+        ("dattablespace", int(1663)),
+        // Text is compared by its bytes.
+        ("datcollate", text("C")),
+        ("datctype", text("C.UTF-8")),
+    ]);
+    rows
+}
+
+fn comments() -> Rows {
+    let mut rows = Rows::new(named("pg_description"));
+    let namespace_class = named("pg_namespace").oid;
+    for (oid, comment) in
+        [(PG_CATALOG_NAMESPACE, "system catalog schema"), (PUBLIC_NAMESPACE, "standard public schema")]
+    {
+        rows.push([("objoid", int(oid)), ("classoid", int(namespace_class)), ("description", text(comment))]);
+    }
+    rows
+}
+
+/// `pg_authid` and its views.
+fn roles(options: &Options) -> Vec<Rows> {
+    let mut authid = Rows::new(named("pg_authid"));
+    let mut roles = Rows::new(named("pg_roles"));
+    let mut users = Rows::new(named("pg_user"));
+    let mut shadow = Rows::new(named("pg_shadow"));
+    let mut groups = Rows::new(named("pg_group"));
+    let hidden_password = || text("********");
+    for (oid, name, is_user) in std::iter::once((OWNER, options.owner.as_str(), true))
+        .chain(PREDEFINED_ROLES.into_iter().map(|(oid, name)| (oid, name, false)))
+    {
+        let common = [
+            ("oid", int(oid)),
+            ("rolname", text(name)),
+            ("rolsuper", flag(is_user)),
+            ("rolinherit", flag(true)),
+            ("rolcreaterole", flag(is_user)),
+            ("rolcreatedb", flag(is_user)),
+            ("rolcanlogin", flag(is_user)),
+            ("rolreplication", flag(is_user)),
+            ("rolbypassrls", flag(is_user)),
+            ("rolconnlimit", int(-1)),
+        ];
+        authid.push(common.clone());
+        roles.push(common);
+        roles.amend("rolpassword", hidden_password());
+        if is_user {
+            let user = [
+                ("usename", text(name)),
+                ("usesysid", int(oid)),
+                ("usecreatedb", flag(true)),
+                ("usesuper", flag(true)),
+                ("userepl", flag(true)),
+                ("usebypassrls", flag(true)),
+            ];
+            shadow.push(user.clone());
+            users.push(user);
+            users.amend("passwd", hidden_password());
+        } else {
+            groups.push([("groname", text(name)), ("grosysid", int(oid)), ("grolist", text("{}"))]);
+        }
+    }
+    vec![authid, roles, users, shadow, groups]
+}
