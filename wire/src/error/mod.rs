@@ -1,5 +1,8 @@
 //! Errors as PostgreSQL reports them.
 
+pub mod report;
+pub mod sqlstate;
+
 use std::borrow::Cow;
 
 /// An ErrorResponse in the making. Texts follow PostgreSQL's wording.
