@@ -12,9 +12,7 @@ use super::{SqlError, sqlstate};
 pub fn from_execute(error: &ExecuteError, schema: &Schema) -> SqlError {
     match error {
         ExecuteError::Sqlite { code, extended_code, message } => from_sqlite(*code, *extended_code, message, schema),
-        ExecuteError::Interrupted => {
-            SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request")
-        }
+        ExecuteError::Interrupted => SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request"),
         ExecuteError::DeadlineExceeded => {
             SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to statement timeout")
         }
@@ -23,11 +21,10 @@ pub fn from_execute(error: &ExecuteError, schema: &Schema) -> SqlError {
             "The transaction or result was kept open for so long that the write-ahead log could not be reused. \
              Read in shorter transactions, or raise perf.wal_threshold_mb.",
         ),
-        ExecuteError::SnapshotStale => SqlError::new(
-            sqlstate::SERIALIZATION_FAILURE,
-            "could not serialize access due to concurrent update",
-        )
-        .hint("The transaction might succeed if retried."),
+        ExecuteError::SnapshotStale => {
+            SqlError::new(sqlstate::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+                .hint("The transaction might succeed if retried.")
+        }
         ExecuteError::WriterFailed { message } => {
             SqlError::new(sqlstate::IO_ERROR, "writes have stopped after an input/output error; reads go on")
                 .detail(message.clone())
@@ -151,7 +148,9 @@ fn constraint_name(table: &Table, columns: &[&str]) -> Option<String> {
     if key == columns {
         return table.primary_key_name.clone();
     }
-    let same = |index: &&storage::schema::model::Index| index.columns.iter().map(|c| c.name.as_str()).eq(columns.iter().copied());
+    let same = |index: &&storage::schema::model::Index| {
+        index.columns.iter().map(|c| c.name.as_str()).eq(columns.iter().copied())
+    };
     table.indexes.iter().find(same).map(|index| index.name.clone())
 }
 
@@ -247,10 +246,7 @@ mod tests {
     #[test]
     fn missing_values_name_table_and_column() {
         let error = sqlite(ffi::SQLITE_CONSTRAINT_NOTNULL, "NOT NULL constraint failed: t.b");
-        assert_eq!(
-            error.message,
-            "null value in column \"b\" of relation \"t\" violates not-null constraint"
-        );
+        assert_eq!(error.message, "null value in column \"b\" of relation \"t\" violates not-null constraint");
         assert_eq!((error.table.as_deref(), error.column.as_deref()), (Some("t"), Some("b")));
     }
 

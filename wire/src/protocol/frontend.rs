@@ -212,9 +212,11 @@ impl<'a> Body<'a> {
 
     /// A string up to its terminating zero byte.
     fn text(&mut self) -> Result<&'a str, SqlError> {
-        let end = self.rest.iter().position(|b| *b == 0).ok_or_else(|| {
-            SqlError::new(sqlstate::PROTOCOL_VIOLATION, "invalid string in message")
-        })?;
+        let end = self
+            .rest
+            .iter()
+            .position(|b| *b == 0)
+            .ok_or_else(|| SqlError::new(sqlstate::PROTOCOL_VIOLATION, "invalid string in message"))?;
         let bytes = self.take(end + 1)?;
         let bytes = bytes.get(..end).unwrap_or_default();
         std::str::from_utf8(bytes).map_err(|e| bad_encoding(bytes.get(e.valid_up_to()..).unwrap_or_default()))
@@ -231,10 +233,7 @@ fn malformed() -> SqlError {
 
 fn bad_encoding(rest: &[u8]) -> SqlError {
     let shown: Vec<String> = rest.iter().take(BAD_BYTES_SHOWN_MAX).map(|b| format!("0x{b:02x}")).collect();
-    SqlError::new(
-        sqlstate::BAD_ENCODING,
-        format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),
-    )
+    SqlError::new(sqlstate::BAD_ENCODING, format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")))
 }
 
 #[cfg(test)]

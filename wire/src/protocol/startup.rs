@@ -190,10 +190,9 @@ mod tests {
     }
 
     fn start(version: u32, body: &[u8]) -> Result<Startup, SqlError> {
-        match next_packet(&packet(version, body))?.expect("whole").0 {
-            StartupPacket::Start(startup) => Ok(startup),
-            other => panic!("not a start: {other:?}"),
-        }
+        let packet = next_packet(&packet(version, body))?.expect("whole").0;
+        let StartupPacket::Start(startup) = packet else { panic!("not a start: {packet:?}") };
+        Ok(startup)
     }
 
     fn setting(name: &str, value: &str) -> (String, String) {

@@ -62,25 +62,85 @@ const MESSAGE_LEVEL: Kind =
 /// All parameters, ordered by name without regard to case, as `SHOW ALL` lists them.
 pub static PARAMETERS: &[Parameter] = &[
     reported("application_name", Kind::Text, "", "Sets the application name to be reported in statistics and logs."),
-    parameter("array_nulls", Kind::Only { allowed: &["on"], why: "NULL in arrays is always read as null" }, "on", "Enable input of NULL elements in arrays."),
-    parameter("backslash_quote", Kind::Enum(&["safe_encoding", "on", "off"]), "safe_encoding", "Sets whether \"\\'\" is allowed in string literals."),
+    parameter(
+        "array_nulls",
+        Kind::Only { allowed: &["on"], why: "NULL in arrays is always read as null" },
+        "on",
+        "Enable input of NULL elements in arrays.",
+    ),
+    parameter(
+        "backslash_quote",
+        Kind::Enum(&["safe_encoding", "on", "off"]),
+        "safe_encoding",
+        "Sets whether \"\\'\" is allowed in string literals.",
+    ),
     parameter("bytea_output", Kind::Enum(&["escape", "hex"]), "hex", "Sets the output format for bytea."),
-    parameter("check_function_bodies", Kind::Bool, "on", "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE."),
+    parameter(
+        "check_function_bodies",
+        Kind::Bool,
+        "on",
+        "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE.",
+    ),
     reported("client_encoding", Kind::ClientEncoding, "UTF8", "Sets the client's character set encoding."),
     parameter("client_min_messages", MESSAGE_LEVEL, "notice", "Sets the message levels that are sent to the client."),
     reported("DateStyle", Kind::DateStyle, "ISO, MDY", "Sets the display format for date and time values."),
-    parameter("default_table_access_method", Kind::Only { allowed: &["heap"], why: "there is one table access method" }, "heap", "Sets the default table access method for new tables."),
-    parameter("default_tablespace", Kind::Only { allowed: &[""], why: "there are no tablespaces" }, "", "Sets the default tablespace to create tables and indexes in."),
-    parameter("default_transaction_deferrable", Kind::Bool, "off", "Sets the default deferrable status of new transactions."),
-    parameter("default_transaction_isolation", ISOLATION, "read committed", "Sets the transaction isolation level of each new transaction."),
-    reported("default_transaction_read_only", Kind::Bool, "off", "Sets the default read-only status of new transactions."),
+    parameter(
+        "default_table_access_method",
+        Kind::Only { allowed: &["heap"], why: "there is one table access method" },
+        "heap",
+        "Sets the default table access method for new tables.",
+    ),
+    parameter(
+        "default_tablespace",
+        Kind::Only { allowed: &[""], why: "there are no tablespaces" },
+        "",
+        "Sets the default tablespace to create tables and indexes in.",
+    ),
+    parameter(
+        "default_transaction_deferrable",
+        Kind::Bool,
+        "off",
+        "Sets the default deferrable status of new transactions.",
+    ),
+    parameter(
+        "default_transaction_isolation",
+        ISOLATION,
+        "read committed",
+        "Sets the transaction isolation level of each new transaction.",
+    ),
+    reported(
+        "default_transaction_read_only",
+        Kind::Bool,
+        "off",
+        "Sets the default read-only status of new transactions.",
+    ),
     parameter("enable_seqscan", Kind::Bool, "on", "Enables the planner's use of sequential-scan plans."),
-    parameter("extra_float_digits", Kind::Integer { min: -15, max: 3 }, "1", "Sets the number of digits displayed for floating-point values."),
-    parameter("idle_in_transaction_session_timeout", Kind::Milliseconds, "0", "Sets the maximum allowed idle time between queries, when in a transaction."),
-    parameter("idle_session_timeout", Kind::Milliseconds, "0", "Sets the maximum allowed idle time between queries, when not in a transaction."),
+    parameter(
+        "extra_float_digits",
+        Kind::Integer { min: -15, max: 3 },
+        "1",
+        "Sets the number of digits displayed for floating-point values.",
+    ),
+    parameter(
+        "idle_in_transaction_session_timeout",
+        Kind::Milliseconds,
+        "0",
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    parameter(
+        "idle_session_timeout",
+        Kind::Milliseconds,
+        "0",
+        "Sets the maximum allowed idle time between queries, when not in a transaction.",
+    ),
     reported("in_hot_standby", Kind::Internal, "off", "Shows whether hot standby is currently active."),
     reported("integer_datetimes", Kind::Internal, "on", "Shows whether datetimes are integer based."),
-    reported("IntervalStyle", Kind::Only { allowed: &["postgres"], why: "intervals are always written in the postgres style" }, "postgres", "Sets the display format for interval values."),
+    reported(
+        "IntervalStyle",
+        Kind::Only { allowed: &["postgres"], why: "intervals are always written in the postgres style" },
+        "postgres",
+        "Sets the display format for interval values.",
+    ),
     reported("is_superuser", Kind::Internal, "on", "Shows whether the current user is a superuser."),
     parameter("jit", Kind::Bool, "off", "Allow JIT compilation."),
     parameter("lc_collate", Kind::Internal, "C", "Shows the collation order locale."),
@@ -90,32 +150,90 @@ pub static PARAMETERS: &[Parameter] = &[
     parameter("lc_numeric", Kind::Text, "C", "Sets the locale for formatting numbers."),
     parameter("lc_time", Kind::Text, "C", "Sets the locale for formatting date and time values."),
     parameter("lock_timeout", Kind::Milliseconds, "0", "Sets the maximum allowed duration of any wait for a lock."),
-    parameter("log_statement", Kind::Enum(&["none", "ddl", "mod", "all"]), "none", "Sets the type of statements logged."),
-    parameter("maintenance_work_mem", Kind::Text, "64MB", "Sets the maximum memory to be used for maintenance operations."),
+    parameter(
+        "log_statement",
+        Kind::Enum(&["none", "ddl", "mod", "all"]),
+        "none",
+        "Sets the type of statements logged.",
+    ),
+    parameter(
+        "maintenance_work_mem",
+        Kind::Text,
+        "64MB",
+        "Sets the maximum memory to be used for maintenance operations.",
+    ),
     parameter("max_connections", Kind::Internal, "1000", "Sets the maximum number of concurrent connections."),
     parameter("max_identifier_length", Kind::Internal, "63", "Shows the maximum identifier length."),
     parameter("max_index_keys", Kind::Internal, "32", "Shows the maximum number of index keys."),
-    parameter("max_parallel_workers_per_gather", Kind::Integer { min: 0, max: 1024 }, "0", "Sets the maximum number of parallel processes per executor node."),
+    parameter(
+        "max_parallel_workers_per_gather",
+        Kind::Integer { min: 0, max: 1024 },
+        "0",
+        "Sets the maximum number of parallel processes per executor node.",
+    ),
     parameter("quote_all_identifiers", Kind::Bool, "off", "When generating SQL fragments, quote all identifiers."),
-    parameter("random_page_cost", Kind::Real, "4", "Sets the planner's estimate of the cost of a nonsequentially fetched disk page."),
+    parameter(
+        "random_page_cost",
+        Kind::Real,
+        "4",
+        "Sets the planner's estimate of the cost of a nonsequentially fetched disk page.",
+    ),
     parameter("row_security", Kind::Bool, "on", "Enable row security."),
-    parameter("search_path", Kind::Text, "\"$user\", public", "Sets the schema search order for names that are not schema-qualified."),
+    parameter(
+        "search_path",
+        Kind::Text,
+        "\"$user\", public",
+        "Sets the schema search order for names that are not schema-qualified.",
+    ),
     reported("server_encoding", Kind::Internal, "UTF8", "Shows the server (database) character set encoding."),
     reported("server_version", Kind::Internal, SERVER_VERSION, "Shows the server version."),
     parameter("server_version_num", Kind::Internal, SERVER_VERSION_NUM, "Shows the server version as an integer."),
     reported("session_authorization", Kind::Internal, "", "Sets the current session's user name."),
-    reported("standard_conforming_strings", Kind::Only { allowed: &["on"], why: "backslashes in '...' strings are always literal" }, "on", "Causes '...' strings to treat backslashes literally."),
+    reported(
+        "standard_conforming_strings",
+        Kind::Only { allowed: &["on"], why: "backslashes in '...' strings are always literal" },
+        "on",
+        "Causes '...' strings to treat backslashes literally.",
+    ),
     parameter("statement_timeout", Kind::Milliseconds, "0", "Sets the maximum allowed duration of any statement."),
     parameter("synchronize_seqscans", Kind::Bool, "on", "Enable synchronized sequential scans."),
-    parameter("synchronous_commit", Kind::Only { allowed: &["on", "off", "local"], why: "a commit waits for this node's disk (on, local) or for nothing (off), never for other nodes" }, "on", "Sets the current transaction's synchronization level."),
+    parameter(
+        "synchronous_commit",
+        Kind::Only {
+            allowed: &["on", "off", "local"],
+            why: "a commit waits for this node's disk (on, local) or for nothing (off), never for other nodes",
+        },
+        "on",
+        "Sets the current transaction's synchronization level.",
+    ),
     reported("TimeZone", Kind::TimeZone, "UTC", "Sets the time zone for displaying and interpreting time stamps."),
-    parameter("transaction_deferrable", Kind::Bool, "off", "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures."),
+    parameter(
+        "transaction_deferrable",
+        Kind::Bool,
+        "off",
+        "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures.",
+    ),
     parameter("transaction_isolation", ISOLATION, "read committed", "Sets the current transaction's isolation level."),
     parameter("transaction_read_only", Kind::Bool, "off", "Sets the current transaction's read-only status."),
-    parameter("transform_null_equals", Kind::Only { allowed: &["off"], why: "expr = NULL is never rewritten" }, "off", "Treats \"expr=NULL\" as \"expr IS NULL\"."),
+    parameter(
+        "transform_null_equals",
+        Kind::Only { allowed: &["off"], why: "expr = NULL is never rewritten" },
+        "off",
+        "Treats \"expr=NULL\" as \"expr IS NULL\".",
+    ),
     parameter("work_mem", Kind::Text, "4MB", "Sets the maximum memory to be used for query workspaces."),
-    parameter("xmlbinary", Kind::Enum(&["base64", "hex"]), "base64", "Sets how binary values are to be encoded in XML."),
-    parameter("xmloption", Kind::Enum(&["content", "document"]), "content", "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments."),
+    parameter(
+        "xmlbinary",
+        Kind::Enum(&["base64", "hex"]),
+        "base64",
+        "Sets how binary values are to be encoded in XML.",
+    ),
+    parameter(
+        "xmloption",
+        Kind::Enum(&["content", "document"]),
+        "content",
+        "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments.",
+    ),
 ];
 
 /// The parameter of that name, whatever its case.
@@ -140,8 +258,9 @@ pub fn check(parameter: &Parameter, value: &str, current: &str) -> Result<String
         Kind::Bool => parse_bool(value)
             .map(|b| if b { "on" } else { "off" }.to_owned())
             .ok_or_else(|| invalid(format!("parameter \"{name}\" requires a Boolean value"))),
-        Kind::Milliseconds => check_range(name, parse_milliseconds(name, value)?, 0, i64::from(i32::MAX), " ms")
-            .map(show_milliseconds),
+        Kind::Milliseconds => {
+            check_range(name, parse_milliseconds(name, value)?, 0, i64::from(i32::MAX), " ms").map(show_milliseconds)
+        }
         Kind::Integer { min, max } => {
             let number = value.trim().parse().map_err(|_| bad_value(name, value))?;
             check_range(name, number, min, max, "").map(|n| n.to_string())
@@ -156,10 +275,9 @@ pub fn check(parameter: &Parameter, value: &str, current: &str) -> Result<String
         Kind::DateStyle => check_date_style(value, current),
         Kind::TimeZone => check_time_zone(value),
         Kind::ClientEncoding => check_client_encoding(value),
-        Kind::Internal => Err(SqlError::new(
-            sqlstate::CANNOT_CHANGE_PARAMETER,
-            format!("parameter \"{name}\" cannot be changed"),
-        )),
+        Kind::Internal => {
+            Err(SqlError::new(sqlstate::CANNOT_CHANGE_PARAMETER, format!("parameter \"{name}\" cannot be changed")))
+        }
     }
 }
 
@@ -223,9 +341,7 @@ fn check_range(name: &str, number: i64, min: i64, max: i64, unit: &str) -> Resul
     if (min..=max).contains(&number) {
         return Ok(number);
     }
-    Err(invalid(format!(
-        "{number}{unit} is outside the valid range for parameter \"{name}\" ({min} .. {max}{unit})"
-    )))
+    Err(invalid(format!("{number}{unit} is outside the valid range for parameter \"{name}\" ({min} .. {max}{unit})")))
 }
 
 fn choose(name: &str, value: &str, options: &[&str]) -> Result<String, SqlError> {
@@ -243,9 +359,11 @@ fn check_only(name: &str, value: &str, allowed: &[&str], why: &str) -> Result<St
         Some(false) if allowed.contains(&"off") => "off",
         Some(_) | None => value,
     };
-    allowed.iter().find(|a| a.eq_ignore_ascii_case(spelled)).map(|a| (*a).to_owned()).ok_or_else(|| {
-        bad_value(name, value).detail(format!("Not supported: {why}."))
-    })
+    allowed
+        .iter()
+        .find(|a| a.eq_ignore_ascii_case(spelled))
+        .map(|a| (*a).to_owned())
+        .ok_or_else(|| bad_value(name, value).detail(format!("Not supported: {why}.")))
 }
 
 fn check_client_encoding(value: &str) -> Result<String, SqlError> {

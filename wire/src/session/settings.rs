@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guc::{self, Kind, PARAMETERS, Parameter};
-use crate::plan::Isolation;
 use crate::error::{SqlError, sqlstate};
+use crate::plan::Isolation;
 
 /// Most parameters of the user's own (`myapp.name`) in one session: more are 53400.
 pub const CUSTOM_PARAMETERS_MAX: usize = 256;

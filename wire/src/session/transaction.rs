@@ -398,9 +398,10 @@ impl Transaction {
     }
 
     fn find_savepoint(&self, name: &str) -> Result<usize, SqlError> {
-        self.savepoints.iter().rposition(|s| s.name == name).ok_or_else(|| {
-            SqlError::new(sqlstate::UNDEFINED_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
-        })
+        self.savepoints
+            .iter()
+            .rposition(|s| s.name == name)
+            .ok_or_else(|| SqlError::new(sqlstate::UNDEFINED_SAVEPOINT, format!("savepoint \"{name}\" does not exist")))
     }
 
     fn need_block(&self, what: &str) -> Result<(), SqlError> {
