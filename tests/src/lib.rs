@@ -1,1 +1,4 @@
-//! What the integration tests share: spawning nodes, clients, waiting on conditions.
+//! What the tests share: the reference model of the CRDT engine and the golden vectors.
+
+pub mod model;
+pub mod vectors;
