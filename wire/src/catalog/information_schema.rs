@@ -85,7 +85,30 @@ pub(super) fn user(source: &Source<'_>) -> Vec<Rows> {
     }
     let mut all = vec![tables, columns];
     all.extend(constraints(source));
+    all.extend(privileges(source));
     all
+}
+
+/// What the owner may do with each table: everything.
+fn privileges(source: &Source<'_>) -> [Rows; 2] {
+    ["table_privileges", "role_table_grants"].map(|name| {
+        let mut rows = Rows::new(named(name));
+        for table in source.schema.tables.values() {
+            for privilege in ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
+                rows.push([
+                    ("grantor", text(&source.options.owner)),
+                    ("grantee", text(&source.options.owner)),
+                    ("table_catalog", text(&source.options.database)),
+                    ("table_schema", text("public")),
+                    ("table_name", text(&table.name)),
+                    ("privilege_type", text(privilege)),
+                    ("is_grantable", yes_no(true)),
+                    ("with_hierarchy", yes_no(privilege == "SELECT")),
+                ]);
+            }
+        }
+        rows
+    })
 }
 
 fn push_table(rows: &mut Rows, options: &Options, (schema, name): (&str, &str), is_table: bool) {
