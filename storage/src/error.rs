@@ -27,6 +27,8 @@ pub enum LeaseLoss {
     Idle,
     /// Held the writer for longer than the limit.
     Held,
+    /// SQLite undid the whole transaction with a write that was interrupted, or that found the disk or the memory full.
+    Undone,
 }
 
 /// Running a statement failed.

@@ -6,9 +6,12 @@
 pub mod change;
 pub mod engine;
 pub mod error;
+mod maintenance;
 pub mod pool;
 pub mod schema;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod value;
 
 pub use error::{ApplyError, DdlError, ExecuteError, OpenError};
@@ -16,5 +19,5 @@ pub use pool::inline::InlineReader;
 pub use rusqlite;
 pub use schema::ddl::{Ddl, DdlOutcome};
 pub use schema::model::Schema;
-pub use store::{Durability, Lease, Limits, Outcome, Snapshot, Statement, Store, StoreOptions};
+pub use store::{Durability, Lease, Limits, LossSignal, Outcome, Snapshot, Statement, Stats, Store, StoreOptions};
 pub use value::{Value, ValueRef};

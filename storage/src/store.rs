@@ -1,16 +1,24 @@
 //! The handle front ends hold: cloneable, async, over one writer thread, pool readers and per-worker inline readers.
 
-#![expect(clippy::unused_async, dead_code, reason = "the pool behind this surface lands separately")]
-
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::error::{DdlError, ExecuteError, OpenError};
+use tokio::sync::{oneshot, watch};
+use tracing::warn;
+
+use crate::error::{ExecuteError, OpenError};
+use crate::pool::command::{Command, LeaseJob, WriteJob};
 use crate::pool::inline::InlineReader;
-use crate::schema::ddl::{Ddl, DdlOutcome};
+pub use crate::pool::lease::{Lease, LossSignal};
+use crate::pool::mailbox::Mailbox;
+use crate::pool::reader::{ReadPool, Work};
+use crate::pool::shared::Shared;
+use crate::pool::slot::Readers;
+pub use crate::pool::snapshot::Snapshot;
+use crate::pool::writer::Writer;
 use crate::schema::model::Schema;
 use crate::value::{Value, ValueRef};
 
@@ -18,6 +26,9 @@ use crate::value::{Value, ValueRef};
 pub type OnOpen = Arc<dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
 /// Called before a statement with [`Statement::uses_catalog`] when the connection's catalog is older than the schema.
 pub type OnSchema = Arc<dyn Fn(&rusqlite::Connection, &Schema) -> rusqlite::Result<()> + Send + Sync>;
+
+/// How long closing waits for statements that are stuck in their sinks; the WAL then stays behind, complete.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a store is opened. Every limit says what happens there.
 #[derive(Clone)]
@@ -154,121 +165,168 @@ pub struct Outcome {
     pub changes: u64,
 }
 
-/// The node's database.
+/// The node's database. Clones share it; dropping the last one closes it without waiting.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    pool: Arc<ReadPool>,
+    closed: watch::Receiver<bool>,
+}
+
+/// Counters since opening and a few sizes, for metrics. Taken one by one: sums may be off by what happens meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// SQLite transactions committed by the writer.
+    pub groups: u64,
+    /// Client transactions in them.
+    pub transactions: u64,
+    /// Times the WAL was synced.
+    pub syncs: u64,
+    pub checkpoints: u64,
+    /// Checkpoints after which the WAL is used from its start again.
+    pub wal_restarts: u64,
+    /// Bytes of the WAL in use; the file may be larger.
+    pub wal_bytes: u64,
+    /// Commands waiting for the writer.
+    pub writer_queue_len: u64,
+    /// Reads waiting for a pool thread.
+    pub reader_queue_len: u64,
+    pub leases_lost: u64,
+    pub snapshots_lost: u64,
+}
 
 impl Store {
     /// Opens or creates the database and starts its threads.
-    pub fn open(_options: StoreOptions) -> Result<Self, OpenError> {
-        Ok(Self {})
+    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let path = options.path.clone();
+        let engine = Writer::open(&options)?;
+        let schema = crate::pool::schema_door::load(engine.connection())
+            .map_err(|error| OpenError::Unusable { path: path.clone(), message: error.to_string() })?;
+        let shared = Arc::new(Shared::new(options, schema));
+        let readers = Arc::new(Readers::default());
+        let mailbox = Arc::new(Mailbox::default());
+        let writer = Writer::new(engine, Arc::clone(&mailbox), Arc::clone(&shared), &readers)?;
+        let threads = |error: std::io::Error| OpenError::Unusable {
+            path: path.clone(),
+            message: format!("start threads: {error}"),
+        };
+        let pool = ReadPool::start(&shared, &readers).map_err(&threads)?;
+        let (closing, closed) = watch::channel(false);
+        let served = Arc::clone(&pool);
+        let spawned = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let engine = writer.serve();
+            served.close();
+            if !served.join(CLOSE_PATIENCE) {
+                warn!("a read is stuck in its sink; its connection stays open");
+            }
+            if let Err(error) = engine.close() {
+                warn!(%error, "close database");
+            }
+            closing.send_replace(true);
+        });
+        if let Err(error) = spawned {
+            pool.close();
+            return Err(threads(error));
+        }
+        Ok(Self { inner: Arc::new(Inner { shared, mailbox, pool, closed }) })
     }
 
     /// The committed schema.
     pub fn schema(&self) -> Arc<Schema> {
-        Arc::new(Schema::default())
+        self.inner.shared.schema()
     }
 
     /// A read connection for the calling worker thread.
     pub fn inline_reader(&self) -> Result<InlineReader, OpenError> {
-        unimplemented!("lands with the pool")
+        InlineReader::open(&self.inner.shared)
     }
 
     /// Runs one autocommit read on a pool thread. Dropping the future interrupts it.
-    pub async fn read(&self, _statement: Statement, _limits: Limits, _sink: RowSink) -> Result<Outcome, ExecuteError> {
-        Err(ExecuteError::Closed)
+    ///
+    /// # Errors
+    /// [`ExecuteError::SnapshotTooOld`] if it kept the WAL for too long. That may come while the sink is blocked: what the
+    /// sink sends to must be dropped then.
+    pub async fn read(&self, statement: Statement, limits: Limits, sink: RowSink) -> Result<Outcome, ExecuteError> {
+        self.inner.pool.call(Work::Autocommit, statement, limits, sink).await
     }
 
     /// Runs one autocommit write in the next group commit; returns after its durability is reached. Dropping the future
     /// does not undo it.
+    ///
+    /// # Errors
+    /// Rows given to the sink count only if this succeeds. [`ExecuteError::QueueFull`] at once if too many wait.
+    /// [`ExecuteError::SnapshotStale`] (try again) in the rare case that a cancelled neighbour made it run twice and it
+    /// returned different rows the second time. [`ExecuteError::LeaseLost`] if it ran longer than
+    /// [`StoreOptions::lease_held_max`] while others waited. None of them leaves an effect.
     pub async fn write(
         &self,
-        _statement: Statement,
-        _durability: Durability,
-        _limits: Limits,
-        _sink: RowSink,
+        statement: Statement,
+        durability: Durability,
+        limits: Limits,
+        sink: RowSink,
     ) -> Result<Outcome, ExecuteError> {
-        Err(ExecuteError::Closed)
+        let (reply, answer) = oneshot::channel();
+        self.inner.mailbox.push(Command::Write(WriteJob { statement, durability, limits, sink, reply }));
+        answer.await.unwrap_or(Err(ExecuteError::Closed))
     }
 
-    /// Waits for the writer and opens a transaction on it.
-    pub async fn lease(&self, _limits: Limits) -> Result<Lease, ExecuteError> {
-        Err(ExecuteError::Closed)
+    /// Waits for the writer, in order of arrival, and opens a transaction on it. Dropping the future leaves nothing behind.
+    pub async fn lease(&self, limits: Limits) -> Result<Lease, ExecuteError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.mailbox.push(Command::Lease(LeaseJob { limits, snapshot: None, reply }));
+        answer.await.unwrap_or(Err(ExecuteError::Closed))
     }
 
-    /// Takes a read snapshot on a pool connection (REPEATABLE READ, suspended portals).
+    /// Takes a read snapshot on a pool connection (REPEATABLE READ, suspended portals). Dropping the future leaves nothing
+    /// behind.
     pub async fn snapshot(&self) -> Result<Snapshot, ExecuteError> {
-        Err(ExecuteError::Closed)
+        let cell = self.inner.pool.open_snapshot().await?;
+        Ok(Snapshot::new(cell, Arc::clone(&self.inner.mailbox)))
     }
 
-    /// Checkpoints, closes the files cleanly and stops the threads. Running statements get [`ExecuteError::Closed`].
-    pub async fn close(&self) {}
-}
-
-/// An open transaction on the writer. Dropping it rolls back.
-#[derive(Debug)]
-pub struct Lease {}
-
-impl Lease {
-    /// The schema as this transaction sees it.
-    pub fn schema(&self) -> Arc<Schema> {
-        Arc::new(Schema::default())
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        let counters = &self.inner.shared.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        Stats {
+            groups: read(&counters.groups),
+            transactions: read(&counters.transactions),
+            syncs: read(&counters.syncs),
+            checkpoints: read(&counters.checkpoints),
+            wal_restarts: read(&counters.wal_restarts),
+            wal_bytes: read(&counters.wal_bytes),
+            writer_queue_len: self.inner.mailbox.len() as u64,
+            reader_queue_len: self.inner.pool.waiting() as u64,
+            leases_lost: read(&counters.leases_lost),
+            snapshots_lost: read(&counters.snapshots_lost),
+        }
     }
 
-    /// Runs a statement, reading or writing. A failed statement leaves no effect; the transaction stays open.
-    pub async fn run(&mut self, _: Statement, _: Limits, _: RowSink) -> Result<Outcome, ExecuteError> {
-        Err(ExecuteError::Closed)
-    }
-
-    /// Runs a schema change.
-    pub async fn ddl(&mut self, _ddl: Ddl) -> Result<DdlOutcome, DdlError> {
-        Err(DdlError::Execute(ExecuteError::Closed))
-    }
-
-    /// Opens a savepoint. Names may repeat, as in PostgreSQL; the caller checks existence before the other two.
-    pub async fn savepoint(&mut self, _name: &str) -> Result<(), ExecuteError> {
-        Err(ExecuteError::Closed)
-    }
-
-    /// Undoes everything since the newest savepoint of that name, which stays.
-    pub async fn rollback_to(&mut self, _name: &str) -> Result<(), ExecuteError> {
-        Err(ExecuteError::Closed)
-    }
-
-    /// Forgets the newest savepoint of that name and those inside it; keeps their changes.
-    pub async fn release(&mut self, _name: &str) -> Result<(), ExecuteError> {
-        Err(ExecuteError::Closed)
-    }
-
-    /// Commits; returns when `durability` is reached.
-    pub async fn commit(self, _durability: Durability) -> Result<(), ExecuteError> {
-        Err(ExecuteError::Closed)
-    }
-
-    /// Rolls back.
-    pub async fn rollback(self) -> Result<(), ExecuteError> {
-        Err(ExecuteError::Closed)
+    /// Checkpoints, closes the files cleanly and stops the threads. Running statements get [`ExecuteError::Closed`]. No WAL
+    /// is left if all inline readers were dropped before. Dropping the future does not stop the closing.
+    pub async fn close(&self) {
+        self.inner.begin_close();
+        let mut closed = self.inner.closed.clone();
+        // An error means that the writer thread is gone, which is what is waited for.
+        let _gone = closed.wait_for(|closed| *closed).await;
     }
 }
 
-/// A read snapshot held on a pool connection.
-#[derive(Debug)]
-pub struct Snapshot {}
-
-impl Snapshot {
-    /// Runs a read in the snapshot.
-    ///
-    /// # Errors
-    /// [`ExecuteError::SnapshotTooOld`] after the WAL limit took the snapshot away.
-    pub async fn run(&mut self, _: Statement, _: Limits, _: RowSink) -> Result<Outcome, ExecuteError> {
-        Err(ExecuteError::Closed)
+impl Inner {
+    fn begin_close(&self) {
+        self.shared.close();
+        self.mailbox.refuse_all(&ExecuteError::Closed);
     }
+}
 
-    /// Turns the snapshot into a write transaction.
-    ///
-    /// # Errors
-    /// [`ExecuteError::SnapshotStale`] if anything was committed since.
-    pub async fn into_lease(self, _limits: Limits) -> Result<Lease, ExecuteError> {
-        Err(ExecuteError::Closed)
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.begin_close();
     }
 }

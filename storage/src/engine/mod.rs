@@ -70,6 +70,11 @@ impl Engine {
         &self.conn
     }
 
+    /// The connection, for installing its progress handler and WAL hook.
+    pub(crate) fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+
     /// This node's identity.
     pub fn site_id(&self) -> SiteId {
         self.site

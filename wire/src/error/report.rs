@@ -75,6 +75,7 @@ fn from_lease_loss(loss: LeaseLoss) -> SqlError {
     let detail = match loss {
         LeaseLoss::Idle => "The transaction was idle after a write while others waited to write.",
         LeaseLoss::Held => "The transaction held the writer for too long while others waited to write.",
+        LeaseLoss::Undone => "A write that was cancelled, or that ran out of space, undid the whole transaction.",
     };
     SqlError::new(sqlstate::SERIALIZATION_FAILURE, "transaction was rolled back to let others write")
         .detail(detail)

@@ -1,0 +1,3 @@
+//! What keeps the file in shape while the store runs.
+
+pub(crate) mod checkpoint;

@@ -1,0 +1,41 @@
+//! For tests: running futures without a runtime, waiting for conditions.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future to its end on this thread.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// If it does not within `patience`.
+pub fn wait_until(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + patience;
+    while !condition() {
+        assert!(Instant::now() < until, "waited {patience:?} for: {what}");
+        std::thread::yield_now();
+    }
+}
