@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::schema::Violation;
+
 /// Opening a database failed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -82,6 +84,9 @@ pub enum DdlError {
     /// 42P01
     #[error("table \"{0}\" does not exist")]
     UndefinedTable(String),
+    /// 42P01, of statements other than DROP TABLE.
+    #[error("relation \"{0}\" does not exist")]
+    UndefinedRelation(String),
     /// 42704
     #[error("index \"{0}\" does not exist")]
     UndefinedIndex(String),
@@ -94,6 +99,33 @@ pub enum DdlError {
     /// 42P16
     #[error("multiple primary keys for table \"{0}\" are not allowed")]
     MultiplePrimaryKeys(String),
+    /// 42701
+    #[error("column \"{0}\" specified more than once")]
+    ColumnTwice(String),
+    /// 42703
+    #[error("column \"{0}\" named in key does not exist")]
+    UndefinedKeyColumn(String),
+    /// 42701
+    #[error("column \"{0}\" appears twice in primary key constraint")]
+    KeyColumnTwice(String),
+    /// 42703
+    #[error("column \"{0}\" does not exist")]
+    UndefinedIndexColumn(String),
+    /// 23502: adding the constraint to a table with rows.
+    #[error("column \"{column}\" of relation \"{table}\" contains null values")]
+    ContainsNulls { table: String, column: String },
+    /// 42809: the name belongs to a relation of another kind.
+    #[error("{message}")]
+    WrongObjectType { message: String, hint: String },
+    /// 2BP01: something else needs the object.
+    #[error("{message}")]
+    Required { message: String, hint: String },
+    /// 54011
+    #[error("{0}")]
+    TooManyColumns(String),
+    /// XX000: our own tables and SQLite's schema disagree; see [`SchemaError::Catalog`].
+    #[error("the schema catalog is damaged: {0}")]
+    Catalog(String),
     /// 0A000: what, and what to do instead.
     #[error("{message}")]
     Unsupported { message: String, hint: Option<String> },
@@ -133,4 +165,21 @@ pub enum ApplyError {
     /// SQLite refused the write.
     #[error("apply changes: {0}")]
     Execute(#[from] ExecuteError),
+}
+
+/// Reading or applying schema files failed. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SchemaError {
+    /// The files break rules: every one of them, in the order of file and line.
+    #[error("{}", lines(violations))]
+    Invalid { violations: Vec<Violation> },
+    /// Our own tables and SQLite's schema disagree: something other than the database changed the file.
+    #[error("the schema catalog is damaged: {message}")]
+    Catalog { message: String },
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}
+
+fn lines(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -14,7 +14,7 @@ pub mod store;
 pub mod testing;
 pub mod value;
 
-pub use error::{ApplyError, DdlError, ExecuteError, OpenError};
+pub use error::{ApplyError, DdlError, ExecuteError, OpenError, SchemaError};
 pub use pool::inline::InlineReader;
 pub use rusqlite;
 pub use schema::ddl::{Ddl, DdlOutcome};

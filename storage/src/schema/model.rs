@@ -13,6 +13,16 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The table of that name as SQLite compares names, without regard to ASCII case.
+    pub fn table_ignoring_case(&self, name: &str) -> Option<&Arc<Table>> {
+        self.table(name).or_else(|| self.tables.values().find(|table| table.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// The table that has an index of that name (without regard to ASCII case), and the index.
+    pub fn index(&self, name: &str) -> Option<(&Arc<Table>, &Index)> {
+        self.tables.values().find_map(|table| table.index(name).map(|index| (table, index)))
+    }
+
     /// The table of that exact name.
     pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
         self.tables.get(name)
@@ -45,7 +55,7 @@ pub enum Affinity {
     Numeric,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     pub name: String,
     /// Stable, equal on all nodes that declare the same name, >= 16384.
@@ -54,16 +64,39 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Positions in `columns` of the key, in key order. For a table declared without a key: its hidden column.
     pub primary_key: Vec<usize>,
-    /// Name of the primary key constraint; None if the key is hidden.
+    /// Name of the primary key constraint and of the index it stands for; None if the key is hidden.
     pub primary_key_name: Option<String>,
+    /// OID in `pg_class` of the primary key's index; 0 if the key is hidden.
+    pub primary_key_oid: u32,
+    /// OID in `pg_constraint` of the primary key; 0 if the key is hidden.
+    pub constraint_oid: u32,
+    /// OID in `pg_type` of the table's row type.
+    pub row_type_oid: u32,
     pub without_rowid: bool,
     pub indexes: Vec<Index>,
 }
 
-#[derive(Debug, Clone)]
+impl Table {
+    /// The column of that name as SQLite compares names, without regard to ASCII case.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The index of that name, without regard to ASCII case.
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the key is the hidden column of a table declared without one.
+    pub fn has_hidden_key(&self) -> bool {
+        self.columns.iter().any(|column| column.hidden)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     pub name: String,
-    /// PostgreSQL's attnum: counted from 1 over visible columns.
+    /// PostgreSQL's attnum: counted from 1 over visible columns; 0 for the hidden one.
     pub number: i16,
     /// The declared type as written in the file; for wire tables the type of the SQLite column.
     pub declared_type: String,
@@ -80,10 +113,12 @@ pub struct Column {
     pub hidden: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Index {
     pub name: String,
     pub oid: u32,
+    /// Where it was declared, which may differ from its table.
+    pub origin: Origin,
     pub columns: Vec<IndexColumn>,
     /// The statement that made it, as SQLite keeps it.
     pub sql: String,
@@ -91,7 +126,7 @@ pub struct Index {
     pub predicate: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IndexColumn {
     /// A column's name, or the text of an expression.
     pub name: String,
