@@ -86,7 +86,7 @@ impl Run<'_> {
     fn step(&mut self, step: &Step) -> Result<(), SchemaError> {
         match step {
             Step::CreateTable(table) => {
-                self.sql(&table.create).map_err(|error| refused(Rule::Syntax, &table.at, error))?;
+                self.sql(&table.create).map_err(|error| refused(Rule::Syntax, &table.at, "", error))?;
                 self.report.tables_created.push(table.name.clone());
                 self.replicate(table)
             }
@@ -106,7 +106,7 @@ impl Run<'_> {
                 Ok(stored::remove_index(self.engine.connection(), name)?)
             }
             Step::CreateIndex(index) => {
-                self.sql(&index.create).map_err(|error| refused(Rule::Syntax, &index.at, error))?;
+                self.sql(&index.create).map_err(|error| refused(Rule::Syntax, &index.at, "", error))?;
                 self.report.indexes_created.push(index.name.clone());
                 self.record_index(index)
             }
@@ -150,14 +150,8 @@ impl Run<'_> {
         let added = self.sql(&sql);
         self.sql("PRAGMA ignore_check_constraints = OFF")?;
         added.map_err(|error| {
-            let error = match error {
-                ExecuteError::Sqlite { code, extended_code, message } => {
-                    let message = format!("column \"{}\" cannot be added to table \"{table}\": {message}", column.name);
-                    ExecuteError::Sqlite { code, extended_code, message }
-                }
-                other => other,
-            };
-            refused(Rule::ColumnNotAddable, &column.at, error)
+            let context = format!("column \"{}\" cannot be added to table \"{table}\": ", column.name);
+            refused(Rule::ColumnNotAddable, &column.at, &context, error)
         })?;
         self.engine.commit_alter(table)?;
         self.report.columns_added.push((table.to_owned(), column.name.clone()));
@@ -197,11 +191,13 @@ fn table_entry(stored_name: &str, table: &TableDecl) -> Entry {
 }
 
 /// SQLite's refusal of a declaration, with its place; other failures (disk, memory, interruption) stay what they are.
-fn refused(rule: Rule, at: &Location, error: ExecuteError) -> SchemaError {
-    match error {
-        ExecuteError::Sqlite {
-            code: rusqlite::ffi::SQLITE_ERROR | rusqlite::ffi::SQLITE_CONSTRAINT, message, ..
-        } => SchemaError::Invalid { violations: vec![Violation { rule, at: at.clone(), message }] },
-        other => SchemaError::Execute(other),
+fn refused(rule: Rule, at: &Location, context: &str, error: ExecuteError) -> SchemaError {
+    if let ExecuteError::Sqlite {
+        code: rusqlite::ffi::SQLITE_ERROR | rusqlite::ffi::SQLITE_CONSTRAINT, message, ..
+    } = &error
+    {
+        let violation = Violation { rule, at: at.clone(), message: format!("{context}{message}") };
+        return SchemaError::Invalid { violations: vec![violation] };
     }
+    SchemaError::Execute(error)
 }

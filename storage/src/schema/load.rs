@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::lexer::tokens;
 use super::model::{Affinity, Column, Index, IndexColumn, Origin, Schema, Table};
-use super::oid::{ObjectKind, assign};
+use super::oid::assign;
 use super::parse::{Scratch, parse_table};
 use super::stored::{self, ColumnEntry, Entry, EntryKind};
 use super::syntax::create_index;
@@ -80,9 +80,6 @@ fn load_table(conn: &Connection, scratch: &Scratch, entry: &Entry, entries: &[En
         columns,
         primary_key: key.into_iter().map(|(_, index)| index).collect(),
         primary_key_name: key_name.map(|key| key.name.clone()),
-        primary_key_oid: 0,
-        constraint_oid: 0,
-        row_type_oid: 0,
         without_rowid: is_without_rowid(conn, &entry.name)?,
         indexes: indexes(conn, entry, entries)?,
     })
@@ -200,24 +197,19 @@ fn index_of(name: String, sql: String, origin: Origin) -> Result<Index, SchemaEr
     Ok(Index { name, oid: 0, origin, columns, sql, predicate: syntax.predicate })
 }
 
-/// Gives every object its OID. Depends on the names alone, so it is the same on every node with the same objects.
+/// Gives every table and index its OID. Depends on the names alone, so it is the same on every node with the same objects.
 fn assign_oids(schema: &mut Schema) {
-    let tables: Vec<&str> = schema.tables.values().map(|table| table.name.as_str()).collect();
-    let keys: Vec<&str> = schema.tables.values().filter_map(|table| table.primary_key_name.as_deref()).collect();
-    let indexes = schema.tables.values().flat_map(|table| &table.indexes).map(|index| index.name.as_str());
-    let relations = assign(ObjectKind::Relation, tables.iter().copied().chain(keys.iter().copied()).chain(indexes));
-    let constraints = assign(ObjectKind::Constraint, keys.iter().copied());
-    let row_types = assign(ObjectKind::RowType, tables.iter().copied());
-    let oid = |oids: &BTreeMap<String, u32>, name: &str| oids.get(name).copied().unwrap_or(0);
+    let names = schema.tables.values().flat_map(|table| {
+        let indexes = table.indexes.iter().map(|index| index.name.as_str());
+        indexes.chain([table.name.as_str()])
+    });
+    let oids = assign(names);
+    let oid = |name: &str| oids.get(name).copied().unwrap_or(0);
     for table in schema.tables.values_mut() {
         let mut numbered = Table::clone(table);
-        numbered.oid = oid(&relations, &table.name);
-        numbered.row_type_oid = oid(&row_types, &table.name);
-        let key = table.primary_key_name.as_deref();
-        numbered.primary_key_oid = key.map_or(0, |name| oid(&relations, name));
-        numbered.constraint_oid = key.map_or(0, |name| oid(&constraints, name));
+        numbered.oid = oid(&table.name);
         for index in &mut numbered.indexes {
-            index.oid = oid(&relations, &index.name);
+            index.oid = oid(&index.name);
         }
         if **table != numbered {
             *table = Arc::new(numbered);

@@ -32,6 +32,6 @@ pub use execute::execute_ddl;
 pub use hidden_key::{HIDDEN_KEY, HIDDEN_KEY_FUNCTION, register as register_hidden_key};
 pub use lexer::quote_name;
 pub use load::load;
-pub use oid::{OID_USER_MAX, OID_USER_MIN, ObjectKind, oid_of};
+pub use oid::{OID_USER_MAX, OID_USER_MIN, oid_of};
 pub use parse::SCHEMA_TEXT_BYTES_MAX;
 pub use rules::{Rule, Violation};

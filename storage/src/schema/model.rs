@@ -66,12 +66,6 @@ pub struct Table {
     pub primary_key: Vec<usize>,
     /// Name of the primary key constraint and of the index it stands for; None if the key is hidden.
     pub primary_key_name: Option<String>,
-    /// OID in `pg_class` of the primary key's index; 0 if the key is hidden.
-    pub primary_key_oid: u32,
-    /// OID in `pg_constraint` of the primary key; 0 if the key is hidden.
-    pub constraint_oid: u32,
-    /// OID in `pg_type` of the table's row type.
-    pub row_type_oid: u32,
     pub without_rowid: bool,
     pub indexes: Vec<Index>,
 }

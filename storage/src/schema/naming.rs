@@ -65,9 +65,13 @@ fn object_name(first: &str, second: &str, label: &str) -> String {
             second_len -= 1;
         }
     }
-    let first = &first[..first.floor_char_boundary(first_len)];
-    let second = &second[..second.floor_char_boundary(second_len)];
+    let (first, second) = (cut(first, first_len), cut(second, second_len));
     if second.is_empty() { format!("{first}_{label}") } else { format!("{first}_{second}_{label}") }
+}
+
+/// The longest beginning of whole characters within `bytes`.
+fn cut(text: &str, bytes: usize) -> &str {
+    (0..=bytes.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -309,11 +309,11 @@ impl Scratch {
     }
 
     fn run(&self, sql: &str) -> Result<(), Refused> {
-        self.conn.execute_batch(sql).map_err(|error| match error {
-            rusqlite::Error::SqlInputError { msg, offset, .. } => {
-                Refused { message: msg, offset: usize::try_from(offset).ok() }
+        self.conn.execute_batch(sql).map_err(|error| {
+            if let rusqlite::Error::SqlInputError { msg, offset, .. } = error {
+                return Refused { message: msg, offset: usize::try_from(offset).ok() };
             }
-            other => Refused { message: ExecuteError::from(other).to_string(), offset: None },
+            Refused { message: ExecuteError::from(error).to_string(), offset: None }
         })
     }
 

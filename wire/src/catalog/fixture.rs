@@ -41,6 +41,7 @@ pub(crate) fn schema() -> Schema {
         indexes: vec![Index {
             name: "t2_c".into(),
             oid: 20003,
+            origin: Origin::Wire,
             columns: vec![
                 IndexColumn { name: "c".into(), is_expression: false, descending: true },
                 IndexColumn { name: "lower(b)".into(), is_expression: true, descending: false },

@@ -55,10 +55,25 @@ pub fn from_ddl(error: &DdlError, schema: &Schema) -> SqlError {
     };
     match error {
         DdlError::DuplicateRelation(_) => SqlError::new(sqlstate::DUPLICATE_TABLE, text),
-        DdlError::UndefinedTable(_) => SqlError::new(sqlstate::UNDEFINED_TABLE, text),
+        DdlError::UndefinedTable(_) | DdlError::UndefinedRelation(_) => SqlError::new(sqlstate::UNDEFINED_TABLE, text),
         DdlError::UndefinedIndex(_) => SqlError::new(sqlstate::UNDEFINED_OBJECT, text),
-        DdlError::UndefinedColumn { .. } => SqlError::new(sqlstate::UNDEFINED_COLUMN, text),
-        DdlError::DuplicateColumn { .. } => SqlError::new(sqlstate::DUPLICATE_COLUMN, text),
+        DdlError::UndefinedColumn { .. } | DdlError::UndefinedKeyColumn(_) | DdlError::UndefinedIndexColumn(_) => {
+            SqlError::new(sqlstate::UNDEFINED_COLUMN, text)
+        }
+        DdlError::DuplicateColumn { .. } | DdlError::ColumnTwice(_) | DdlError::KeyColumnTwice(_) => {
+            SqlError::new(sqlstate::DUPLICATE_COLUMN, text)
+        }
+        DdlError::ContainsNulls { table, column } => {
+            let mut mapped = with_table(sqlstate::NOT_NULL_VIOLATION, table);
+            mapped.column = Some(column.clone());
+            mapped
+        }
+        DdlError::WrongObjectType { hint, .. } => SqlError::new(sqlstate::WRONG_OBJECT_TYPE, text).hint(hint.clone()),
+        DdlError::Required { hint, .. } => {
+            SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, text).hint(hint.clone())
+        }
+        DdlError::TooManyColumns(_) => SqlError::new(sqlstate::TOO_MANY_COLUMNS, text),
+        DdlError::Catalog(_) => SqlError::new(sqlstate::DATA_CORRUPTED, text),
         DdlError::MultiplePrimaryKeys(table) => with_table(sqlstate::INVALID_TABLE_DEFINITION, table),
         DdlError::Unsupported { hint, .. } => {
             let mapped = SqlError::unsupported(text);
@@ -210,6 +225,7 @@ mod tests {
         let index = Index {
             name: "t_b_idx".into(),
             oid: 16_385,
+            origin: Origin::Wire,
             columns: vec![IndexColumn { name: "b".into(), is_expression: false, descending: false }],
             sql: String::new(),
             predicate: None,

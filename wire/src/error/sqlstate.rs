@@ -42,6 +42,8 @@ pub const UNDEFINED_STATEMENT: &str = "26000";
 pub const INVALID_AUTHORIZATION: &str = "28000";
 /// `invalid_cursor_name`
 pub const UNDEFINED_CURSOR: &str = "34000";
+/// Something else needs the object.
+pub const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
 /// `invalid_savepoint_specification`
 pub const UNDEFINED_SAVEPOINT: &str = "3B001";
 /// `serialization_failure`
@@ -58,6 +60,8 @@ pub const DUPLICATE_COLUMN: &str = "42701";
 pub const UNDEFINED_OBJECT: &str = "42704";
 /// `datatype_mismatch`
 pub const DATATYPE_MISMATCH: &str = "42804";
+/// The name belongs to an object of another kind.
+pub const WRONG_OBJECT_TYPE: &str = "42809";
 /// `undefined_table`
 pub const UNDEFINED_TABLE: &str = "42P01";
 /// `duplicate_cursor`
@@ -78,6 +82,8 @@ pub const TOO_MANY_CONNECTIONS: &str = "53300";
 pub const LIMIT_EXCEEDED: &str = "53400";
 /// `program_limit_exceeded`
 pub const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
+/// More columns than a table or index can have.
+pub const TOO_MANY_COLUMNS: &str = "54011";
 /// `object_not_in_prerequisite_state`
 pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// `cant_change_runtime_param`
