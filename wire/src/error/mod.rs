@@ -62,3 +62,56 @@ impl SqlError {
         self
     }
 }
+
+/// Begins the message of an error that a function body raised. Readable as it is for doors that do not decode it.
+const FUNCTION_MESSAGE_PREFIX: &str = "SQLSTATE ";
+/// Separates message, detail and hint in such a message; control characters do not occur in our texts.
+const FUNCTION_MESSAGE_SEPARATOR: char = '\u{1f}';
+
+/// Writes an error as the one text that SQLite carries from a function body to the statement that called it:
+/// `SQLSTATE 22012: division by zero`, then detail and hint where present.
+pub fn to_function_message(error: &SqlError) -> String {
+    let mut text = format!("{FUNCTION_MESSAGE_PREFIX}{}: {}", error.sqlstate, error.message.replace('\0', ""));
+    if error.detail.is_some() || error.hint.is_some() {
+        for part in [&error.detail, &error.hint] {
+            text.push(FUNCTION_MESSAGE_SEPARATOR);
+            text.push_str(part.as_deref().unwrap_or(""));
+        }
+    }
+    text
+}
+
+/// Reads [`to_function_message`]'s text back. `None`: the message is SQLite's own.
+pub fn from_function_message(text: &str) -> Option<SqlError> {
+    let (sqlstate, rest) = text.strip_prefix(FUNCTION_MESSAGE_PREFIX)?.split_once(": ")?;
+    if sqlstate.len() != 5 || !sqlstate.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut parts = rest.split(FUNCTION_MESSAGE_SEPARATOR);
+    let message = parts.next().unwrap_or("");
+    let mut optional = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
+    let (detail, hint) = (optional(), optional());
+    Some(SqlError { sqlstate: Cow::Owned(sqlstate.to_owned()), detail, hint, ..SqlError::new("XX000", message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_survive_the_way_through_sqlite() {
+        for error in [
+            SqlError::new("22012", "division by zero"),
+            SqlError::new("22P02", "invalid input: \"a: b\"").detail("line\nbreak"),
+            SqlError::new("22007", "x").hint("perhaps"),
+        ] {
+            assert_eq!(from_function_message(&to_function_message(&error)), Some(error));
+        }
+    }
+
+    #[test]
+    fn messages_of_sqlite_are_not_taken_for_ours() {
+        assert_eq!(from_function_message("no such table: t"), None);
+        assert_eq!(from_function_message("SQLSTATE abc: x"), None);
+    }
+}

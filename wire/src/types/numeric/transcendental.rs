@@ -1,0 +1,1 @@
+//! Roots, exponentials and logarithms of `numeric`, to the number of digits that PostgreSQL shows.
