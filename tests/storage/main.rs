@@ -1,3 +1,4 @@
 //! Tests of the storage engine against the golden vectors and the reference model.
 
+mod generated;
 mod model_on_vectors;

@@ -111,19 +111,29 @@ impl Replica {
     pub fn changes(&self) -> rusqlite::Result<Vec<Change>> {
         let mut changes = Vec::new();
         for table in self.tables.values() {
+            let values = self.values(table)?;
             for (pk, row) in &table.rows {
                 let cl = row.causal_length();
                 if let Some(clock) = &row.sentinel {
                     changes.push(change(table, pk, SENTINEL, Value::Null, cl, clock));
                 }
-                for (column, clock) in &row.cells {
-                    if cl % 2 == 1 {
-                        changes.push(change(table, pk, column, self.cell(table, pk, column)?, cl, clock));
-                    }
+                for (column, clock) in row.cells.iter().filter(|_| cl % 2 == 1) {
+                    let position = table.columns.iter().position(|c| c == column);
+                    let value = values.get(pk).zip(position).map(|(row, position)| row[position].clone());
+                    changes.push(change(table, pk, column, value.unwrap_or(Value::Null), cl, clock));
                 }
             }
         }
         Ok(changes)
+    }
+
+    /// The stored columns of every row, by packed key.
+    fn values(&self, table: &Table) -> rusqlite::Result<BTreeMap<Vec<u8>, Vec<Value>>> {
+        let columns: Vec<String> = table.key.iter().chain(&table.columns).map(|c| ident(c)).collect();
+        let mut statement = self.conn.prepare(&format!("SELECT {} FROM {}", columns.join(", "), ident(&table.name)))?;
+        let rows =
+            statement.query_map([], |r| (0..columns.len()).map(|i| r.get(i)).collect::<Result<Vec<Value>, _>>())?;
+        rows.map(|row| row.map(|row| (pack::pack(&row[..table.key.len()]), row[table.key.len()..].to_vec()))).collect()
     }
 
     fn cell(&self, table: &Table, pk: &[u8], column: &str) -> rusqlite::Result<Value> {
