@@ -90,8 +90,8 @@ pub fn script(seed: u64) -> Script {
 
 fn site(rng: &mut Rng) -> [u8; 16] {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&rng.next().to_be_bytes());
-    bytes[8..].copy_from_slice(&rng.next().to_be_bytes());
+    bytes[..8].copy_from_slice(&rng.bits().to_be_bytes());
+    bytes[8..].copy_from_slice(&rng.bits().to_be_bytes());
     bytes
 }
 
@@ -109,7 +109,7 @@ fn table(rng: &mut Rng, number: usize, large: bool) -> TableShape {
     let keys: Vec<ColumnShape> = (0..key_count)
         .map(|n| ColumnShape {
             name: format!("k{n}"),
-            kind: if rowid_alias { "INTEGER" } else { *rng.pick::<&str>(&["INT", "TEXT", "BLOB", "", "INTEGER"]) },
+            kind: if rowid_alias { "INTEGER" } else { rng.pick::<&str>(&["INT", "TEXT", "BLOB", "", "INTEGER"]) },
             nullable: false,
         })
         .collect();
@@ -121,7 +121,7 @@ fn table(rng: &mut Rng, number: usize, large: bool) -> TableShape {
 fn column(rng: &mut Rng, number: u64) -> ColumnShape {
     ColumnShape {
         name: if rng.chance(5) { format!("c {number}") } else { format!("c{number}") },
-        kind: *rng.pick::<&str>(&["INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "", "BOOLEAN"]),
+        kind: rng.pick::<&str>(&["INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "", "BOOLEAN"]),
         nullable: rng.chance(70),
     }
 }
@@ -145,7 +145,7 @@ fn create_table(
         .chain(columns.iter().map(definition))
         .collect();
     if rng.chance(25) && !columns.is_empty() {
-        let (kind, source) = (*rng.pick::<&str>(&["VIRTUAL", "STORED"]), ident(&columns[0].name));
+        let (kind, source) = (rng.pick::<&str>(&["VIRTUAL", "STORED"]), ident(&columns[0].name));
         // Between the others, so that positions of stored and declared columns differ.
         parts.insert(keys.len(), format!("g TEXT GENERATED ALWAYS AS (quote({source})) {kind}"));
     }
@@ -343,7 +343,7 @@ fn key_value(rng: &mut Rng, key: &ColumnShape) -> Value {
 fn cell_value(rng: &mut Rng, column: &ColumnShape) -> Value {
     let any = [
         Value::Integer(rng.below(4) as i64),
-        Value::Integer(rng.next() as i64),
+        Value::Integer(rng.bits() as i64),
         Value::Real(*rng.pick(&[0.0, -0.0, 1.5, -2.25, 1e100, f64::INFINITY])),
         Value::Text(rng.pick(&["", "a", "b", "zz", "é", "1", "1.0"]).to_string()),
         Value::Blob(rng.pick(&[&b""[..], b"\x00", b"ab", b"\xff"]).to_vec()),
