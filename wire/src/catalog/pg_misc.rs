@@ -1,10 +1,12 @@
 //! Small relations about the server: namespaces, the database, roles, comments; and the constant columns of the facts.
 //!
 //! Pure. There is one database and, until users can be declared, one role that owns everything beside PostgreSQL's
-//! predefined ones. Access privileges are NULL, which PostgreSQL reads as the defaults.
+//! predefined ones. Access privileges of other
+//! objects are NULL, which PostgreSQL reads as the defaults.
 
 use super::build::{OWNER, Options};
 use super::builtin::string;
+use super::definition::quote_identifier;
 use super::relation::{INFORMATION_SCHEMA_NAMESPACE, PG_CATALOG_NAMESPACE, PUBLIC_NAMESPACE, named};
 use super::rows::{Rows, count, flag, int, text};
 
@@ -58,19 +60,27 @@ fn complete_functions(rows: &mut Rows) {
 
 /// Relations that depend on how the server was started.
 pub(super) fn server(options: &Options) -> Vec<Rows> {
-    let mut all = vec![namespaces(), database(options), comments()];
+    let mut all = vec![namespaces(options), database(options), comments()];
     all.extend(roles(options));
     all
 }
 
-fn namespaces() -> Rows {
+fn namespaces(options: &Options) -> Rows {
     let mut rows = Rows::new(named("pg_namespace"));
-    for (oid, name, owner) in [
-        (PG_CATALOG_NAMESPACE, "pg_catalog", OWNER),
-        (PUBLIC_NAMESPACE, "public", DATABASE_OWNER),
-        (INFORMATION_SCHEMA_NAMESPACE, "information_schema", OWNER),
+    let owner = options.owner.as_str();
+    for (oid, name, owner_oid, owner) in [
+        (PG_CATALOG_NAMESPACE, "pg_catalog", OWNER, owner),
+        (PUBLIC_NAMESPACE, "public", DATABASE_OWNER, "pg_database_owner"),
+        (INFORMATION_SCHEMA_NAMESPACE, "information_schema", OWNER, owner),
     ] {
-        rows.push([("oid", int(oid)), ("nspname", text(name)), ("nspowner", int(owner))]);
+        // Everybody may use a schema; only its owner may create in it.
+        let owner = quote_identifier(owner);
+        rows.push([
+            ("oid", int(oid)),
+            ("nspname", text(name)),
+            ("nspowner", int(owner_oid)),
+            ("nspacl", text(format!("{{{owner}=UC/{owner},=U/{owner}}}"))),
+        ]);
     }
     rows
 }
