@@ -9,7 +9,7 @@ use storage::Value;
 
 use super::facts;
 use super::rows::Rows;
-use crate::types::oid;
+use crate::types::{catalog as types, oid};
 
 /// The columns of `pg_type` that other relations repeat.
 #[derive(Debug, Clone)]
@@ -66,6 +66,18 @@ pub(crate) fn type_facts(type_oid: u32) -> TypeFacts {
         btree_class: 3126,
         is_array: false,
     })
+}
+
+/// `format_type` for every type of the catalog, also those that no expression can have (`internal`, `pg_lsn`).
+pub(crate) fn format_type(type_oid: u32, typmod: Option<i32>) -> String {
+    if types::by_oid(type_oid).is_some() {
+        return types::format_type(type_oid, typmod);
+    }
+    match TYPES.get(&type_oid) {
+        Some(facts) if facts.is_array => format!("{}[]", facts.name.trim_start_matches('_')),
+        Some(facts) => facts.name.clone(),
+        None => types::format_type(type_oid, typmod),
+    }
 }
 
 fn btree_classes() -> BTreeMap<u32, i64> {

@@ -3,9 +3,6 @@
 //! Pure. For display only: nothing here is ever run. Column defaults come out as PostgreSQL 15 shows them for literals,
 //! casts and calls; any other expression as it was declared. Expressions of indexes are shown as declared.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
-
 use sqlparser::ast::{
     CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value as Literal,
 };
@@ -13,24 +10,9 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use storage::schema::model::{Index, Origin, PgType, Table};
 
+use crate::function::{quote_identifier, quote_literal};
+use crate::types::catalog::{format_type, parse_type_name};
 use crate::types::oid;
-
-static KEYWORDS: LazyLock<BTreeSet<&'static str>> =
-    LazyLock::new(|| include_str!("facts/keywords.txt").lines().filter(|l| !l.starts_with('#')).collect());
-
-/// An identifier as PostgreSQL prints it: quoted only where it must be.
-pub(crate) fn quote_identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !KEYWORDS.contains(name);
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// A text constant as PostgreSQL prints it.
-pub(crate) fn quote_text(value: &str) -> String {
-    let escape = if value.contains('\\') { "E" } else { "" };
-    format!("{escape}'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
-}
 
 /// Whether the relation's name is printed with its schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +93,8 @@ fn deparse(expr: &Expr, target: u32) -> Option<String> {
         Expr::Value(value) => literal(&value.value, target),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => negative(expr),
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
-            let (type_oid, name) = type_of_cast(&data_type.to_string())?;
+            let (type_oid, typmod) = parse_type_name(&data_type.to_string()).ok()?;
+            let name = format_type(type_oid, Some(typmod));
             match &**expr {
                 Expr::Value(value) => match &value.value {
                     Literal::SingleQuotedString(text) => Some(constant(text, type_oid)),
@@ -150,7 +133,7 @@ fn literal(value: &Literal, target: u32) -> Option<String> {
     match value {
         Literal::Number(digits, _) => Some(digits.clone()),
         Literal::Boolean(b) => Some(b.to_string()),
-        Literal::Null => Some(format!("NULL::{}", builtin_name(target))),
+        Literal::Null => Some(format!("NULL::{}", type_name(target))),
         Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => Some(constant(text, target)),
         _ => None,
     }
@@ -164,7 +147,7 @@ fn constant(text: &str, type_oid: u32) -> String {
         oid::BOOL if matches!(text, "f" | "false" | "no" | "off" | "0") => "false".into(),
         oid::NUMERIC if bare_number => text.to_owned(),
         oid::INT4 if bare_number => text.to_owned(),
-        _ => format!("{}::{}", quote_text(text), builtin_name(type_oid)),
+        _ => format!("{}::{}", quote_literal(text), type_name(type_oid)),
     }
 }
 
@@ -180,71 +163,9 @@ fn negative(expr: &Expr) -> Option<String> {
     Some(format!("'-{digits}'::{type_name}"))
 }
 
-/// The types that defaults are cast to, by the names people write: OID and PostgreSQL's name.
-fn type_of_cast(written: &str) -> Option<(u32, &'static str)> {
-    let name = written.to_ascii_lowercase();
-    let type_oid = match name.as_str() {
-        "text" => oid::TEXT,
-        "varchar" | "character varying" => oid::VARCHAR,
-        "bpchar" | "char" | "character" => oid::BPCHAR,
-        "int" | "integer" | "int4" => oid::INT4,
-        "bigint" | "int8" => oid::INT8,
-        "smallint" | "int2" => oid::INT2,
-        "numeric" | "decimal" => oid::NUMERIC,
-        "double precision" | "float8" => oid::FLOAT8,
-        "real" | "float4" => oid::FLOAT4,
-        "bool" | "boolean" => oid::BOOL,
-        "json" => oid::JSON,
-        "jsonb" => oid::JSONB,
-        "uuid" => oid::UUID,
-        "bytea" => oid::BYTEA,
-        "date" => oid::DATE,
-        "timestamp" | "timestamp without time zone" => oid::TIMESTAMP,
-        "timestamptz" | "timestamp with time zone" => oid::TIMESTAMPTZ,
-        "interval" => oid::INTERVAL,
-        _ => return None,
-    };
-    Some((type_oid, builtin_name(type_oid)))
-}
-
-/// PostgreSQL's name of a type that a column may have, without modifier.
-pub(crate) fn builtin_name(type_oid: u32) -> &'static str {
-    match type_oid {
-        oid::BOOL => "boolean",
-        oid::BYTEA => "bytea",
-        oid::CHAR => "\"char\"",
-        oid::NAME => "name",
-        oid::INT8 => "bigint",
-        oid::INT2 => "smallint",
-        oid::INT4 => "integer",
-        oid::OID => "oid",
-        oid::JSON => "json",
-        oid::FLOAT4 => "real",
-        oid::FLOAT8 => "double precision",
-        oid::BPCHAR => "bpchar",
-        oid::VARCHAR => "character varying",
-        oid::DATE => "date",
-        oid::TIME => "time without time zone",
-        oid::TIMESTAMP => "timestamp without time zone",
-        oid::TIMESTAMPTZ => "timestamp with time zone",
-        oid::INTERVAL => "interval",
-        oid::TIMETZ => "time with time zone",
-        oid::NUMERIC => "numeric",
-        oid::UUID => "uuid",
-        oid::JSONB => "jsonb",
-        oid::BOOL_ARRAY => "boolean[]",
-        oid::INT2_ARRAY => "smallint[]",
-        oid::INT4_ARRAY => "integer[]",
-        oid::INT8_ARRAY => "bigint[]",
-        oid::TEXT_ARRAY => "text[]",
-        oid::VARCHAR_ARRAY => "character varying[]",
-        oid::FLOAT8_ARRAY => "double precision[]",
-        oid::NUMERIC_ARRAY => "numeric[]",
-        oid::UUID_ARRAY => "uuid[]",
-        oid::JSONB_ARRAY => "jsonb[]",
-        oid::TIMESTAMPTZ_ARRAY => "timestamp with time zone[]",
-        _ => "text",
-    }
+/// PostgreSQL's name of a type, without modifier.
+pub(crate) fn type_name(type_oid: u32) -> String {
+    format_type(type_oid, Some(-1))
 }
 
 fn relation_name(table: &str, naming: Naming) -> String {
@@ -329,15 +250,6 @@ mod tests {
         let shown = |text| default_text(text, Origin::Wire, PgType { oid: oid::INT4, typmod: -1 });
         assert_eq!(shown("1 + 1"), "1 + 1");
         assert_eq!(shown("not sql ("), "not sql (");
-    }
-
-    #[test]
-    fn identifiers_are_quoted_only_where_they_must_be() {
-        assert_eq!(quote_identifier("todos"), "todos");
-        assert_eq!(quote_identifier("Todos"), "\"Todos\"");
-        assert_eq!(quote_identifier("select"), "\"select\"");
-        assert_eq!(quote_identifier("a\"b"), "\"a\"\"b\"");
-        assert_eq!(quote_identifier("1a"), "\"1a\"");
     }
 
     #[test]

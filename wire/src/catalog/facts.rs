@@ -1,4 +1,4 @@
-//! Rows that never change: PostgreSQL 15's built-in types, functions and small relations.
+//! Rows that never change: PostgreSQL 15's built-in types, functions, operators, casts and small relations.
 //!
 //! Pure. A facts file has `#` comments, a line `@<tab>relation<tab>column..` that starts a relation, and its rows:
 //! cells separated by tabs, `\N` for NULL. Cells are read by the column's type; booleans are 0 or 1.
@@ -16,6 +16,16 @@ pub(crate) fn types() -> Vec<Rows> {
 /// `pg_proc`: every function that could be shown.
 pub(crate) fn functions() -> Vec<Rows> {
     parse(include_str!("facts/functions.txt"))
+}
+
+/// `pg_operator`: every operator that could be shown.
+pub(crate) fn operators() -> Vec<Rows> {
+    parse(include_str!("facts/operators.txt"))
+}
+
+/// `pg_cast`: every cast that could be shown.
+pub(crate) fn casts() -> Vec<Rows> {
+    parse(include_str!("facts/casts.txt"))
 }
 
 /// Access methods, collations, languages, operator classes and families, tablespaces.

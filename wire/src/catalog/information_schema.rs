@@ -7,9 +7,9 @@ use storage::Value;
 use storage::schema::model::{PgType, Table};
 
 use super::build::{Options, Source};
-use super::builtin::type_facts;
+use super::builtin::{format_type, type_facts};
 use super::column_type::reported_type;
-use super::definition::{builtin_name, default_text};
+use super::definition::default_text;
 use super::pg_attribute::{has_default, is_not_null};
 use super::relation::{PUBLIC_NAMESPACE, RelationKind, named, relations};
 use super::rows::{Rows, int, maybe_text, text, yes_no};
@@ -147,7 +147,7 @@ fn push_column(rows: &mut Rows, options: &Options, entry: &ColumnEntry<'_>) {
         ("ordinal_position", int(entry.ordinal)),
         ("column_default", maybe_text(entry.default.as_deref())),
         ("is_nullable", yes_no(entry.nullable)),
-        ("data_type", text(if facts.is_array { "ARRAY" } else { data_type(entry.pg_type.oid, &facts.name) })),
+        ("data_type", text(if facts.is_array { "ARRAY".into() } else { format_type(entry.pg_type.oid, None) })),
         ("character_maximum_length", size.characters),
         ("character_octet_length", size.octets),
         ("numeric_precision", size.precision),
@@ -164,17 +164,6 @@ fn push_column(rows: &mut Rows, options: &Options, entry: &ColumnEntry<'_>) {
         ("is_generated", text(if entry.generated { "ALWAYS" } else { "NEVER" })),
         ("is_updatable", yes_no(entry.updatable)),
     ]);
-}
-
-fn data_type(type_oid: u32, internal_name: &str) -> &str {
-    match type_oid {
-        oid::BPCHAR => "character",
-        oid::TEXT => "text",
-        other => match builtin_name(other) {
-            "text" => internal_name,
-            name => name,
-        },
-    }
 }
 
 /// Length and precision of a type, NULL where the type has none.

@@ -12,12 +12,11 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter, types::ToSqlOutp
 use storage::{Schema, Value, rusqlite};
 
 use super::build::{Options, Source, schema_rows, static_rows};
-use super::definition::{
-    KeyPart, Naming, index_definition, index_key, key_index_definition, primary_key_definition, quote_identifier,
-};
+use super::definition::{KeyPart, Naming, index_definition, index_key, key_index_definition, primary_key_definition};
 use super::oids::{Derived, DerivedOids};
 use super::relation::{Relation, relations};
 use super::rows::Rows;
+use crate::function::quote_identifier;
 
 /// The column that marks rows of the user's schema.
 const OWN: &str = "~own";

@@ -20,7 +20,7 @@ mod column_type;
 mod definition;
 mod facts;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod information_schema;
 pub mod load;
 mod oids;
@@ -35,6 +35,7 @@ mod rows;
 mod views;
 
 pub use build::Options;
+pub(crate) use builtin::format_type;
 pub use column_type::reported_type;
 pub use relation::{Column, Relation, RelationKind, relation, relations};
 pub use rows::Rows;

@@ -6,9 +6,9 @@
 
 use super::build::{OWNER, Options};
 use super::builtin::string;
-use super::definition::quote_identifier;
 use super::relation::{INFORMATION_SCHEMA_NAMESPACE, PG_CATALOG_NAMESPACE, PUBLIC_NAMESPACE, named};
 use super::rows::{Rows, count, flag, int, text};
+use crate::function::quote_identifier;
 
 /// `pg_database.oid` of the one database.
 pub(super) const DATABASE: u32 = 5;

@@ -128,6 +128,9 @@ fn object_ids(table: &mut Vec<Cast>) {
 
 /// See [`super::output_form`].
 pub(super) fn output_form(from: u32) -> Option<Form> {
+    if let Some(form) = super::regtype::output_form(from) {
+        return Some(form);
+    }
     Some(match from {
         oid::INT2 | oid::INT4 | oid::INT8 | oid::OID | oid::XID => TO_TEXT,
         oid::TEXT
@@ -159,6 +162,9 @@ pub(super) fn output_form(from: u32) -> Option<Form> {
 
 /// See [`super::input_form`].
 pub(super) fn input_form(to: u32) -> Option<Form> {
+    if let Some(form) = super::regtype::input_form(to) {
+        return Some(form);
+    }
     Some(match catalog::element_of(to).unwrap_or(to) {
         oid::TEXT | oid::VARCHAR | oid::BPCHAR if catalog::element_of(to).is_none() => Same,
         oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME | oid::TIMETZ => {

@@ -13,12 +13,14 @@ use crate::types::{catalog as types, oid};
 
 mod body;
 mod cast;
+mod catalog;
 mod collation;
 mod format;
 mod keyword;
 mod math;
 mod operator;
 mod pattern;
+mod regtype;
 mod string;
 
 pub use string::{quote_identifier, quote_literal};
@@ -130,7 +132,7 @@ macro_rules! function_table {
 pub(crate) use function_table;
 
 /// The parts of the function table, each beside its bodies.
-static PARTS: &[&[Function]] = &[math::FUNCTIONS, string::FUNCTIONS, pattern::FUNCTIONS];
+static PARTS: &[&[Function]] = &[math::FUNCTIONS, string::FUNCTIONS, pattern::FUNCTIONS, catalog::FUNCTIONS];
 
 static SORTED_FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let mut all: Vec<Function> = PARTS.iter().flat_map(|part| part.iter().copied()).collect();
@@ -228,6 +230,8 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     math::register(conn)?;
     string::register(conn)?;
     pattern::register(conn)?;
+    catalog::register(conn)?;
+    regtype::register(conn)?;
     cast::register(conn)?;
     Ok(())
 }
