@@ -21,7 +21,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { database: "corrosion".into(), owner: "corrosion".into() }
+        Self { database: "corrosion".into(), owner: "postgres".into() }
     }
 }
 

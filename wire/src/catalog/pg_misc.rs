@@ -96,8 +96,8 @@ fn database(options: &Options) -> Rows {
         ("datallowconn", flag(true)),
         ("datconnlimit", int(-1)),
         ("dattablespace", int(1663)),
-        // Text is compared by its bytes.
-        ("datcollate", text("C")),
+        // Text is compared by its bytes, which is what this collation does.
+        ("datcollate", text("C.UTF-8")),
         ("datctype", text("C.UTF-8")),
     ]);
     rows

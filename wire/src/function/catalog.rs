@@ -237,6 +237,8 @@ pub(super) static FUNCTIONS: &[Function] = function_table![
     "shobj_description"(OID, NAME) -> TEXT, Stable, SHARED_DESCRIPTION;
     "pg_encoding_to_char"(INT4) -> NAME, Stable,
         Pattern("CASE WHEN {0} = 6 THEN 'UTF8' WHEN {0} = 0 THEN 'SQL_ASCII' WHEN {0} IS NOT NULL THEN '' END");
+    "getdatabaseencoding"() -> NAME, Stable, Pattern("'UTF8'");
+    "pg_client_encoding"() -> NAME, Stable, Pattern("'UTF8'");
     "pg_char_to_encoding"(NAME) -> INT4, Stable,
         Pattern("CASE WHEN lower(replace({0}, '-', '')) IN ('utf8', 'unicode') THEN 6 WHEN lower({0}) = 'sql_ascii' THEN 0 WHEN {0} IS NOT NULL THEN -1 END");
     "pg_relation_size"(REGCLASS) -> INT8, Volatile, RELATION_SIZE;
@@ -505,7 +507,7 @@ mod tests {
         assert_eq!(call("pg_table_is_visible", &["20001"]), "1");
         assert_eq!(call("pg_table_is_visible", &["13295"]), "0");
         assert_eq!(call("pg_table_is_visible", &["1"]), "NULL");
-        assert_eq!(call("pg_get_userbyid", &["10"]), "corrosion");
+        assert_eq!(call("pg_get_userbyid", &["10"]), "postgres");
         assert_eq!(call("pg_get_userbyid", &["11"]), "unknown (OID=11)");
         assert_eq!(call("obj_description", &["2200", "'pg_namespace'"]), "standard public schema");
         assert_eq!(call("pg_get_function_arguments", &["750"]), "cstring, oid, integer");
