@@ -9,6 +9,7 @@
 pub mod catalog;
 pub mod float;
 pub mod numeric;
+pub mod object_name;
 pub mod oid;
 pub mod text;
 

@@ -6,7 +6,7 @@
 use storage::{Value, ValueRef};
 
 use super::numeric::Numeric;
-use super::{catalog, float, oid};
+use super::{catalog, float, object_name, oid};
 use crate::error::SqlError;
 use crate::session::settings::{ByteaOutput, Formats};
 
@@ -64,6 +64,9 @@ pub fn encode(type_oid: u32, typmod: i32, value: ValueRef<'_>, formats: &Formats
         (oid::BYTEA, ValueRef::Blob(value)) if formats.bytea_output == ByteaOutput::Escape => escape_bytea(value, out),
         (_, ValueRef::Integer(value)) => push_integer(value, out),
         (_, ValueRef::Real(value)) => out.extend_from_slice(float8(value, formats).as_bytes()),
+        (reg, ValueRef::Text(value)) if object_name::is_object_type(reg) => {
+            out.extend_from_slice(object_name::split(value).map_or(value, |(_, name)| name).as_bytes());
+        }
         (_, ValueRef::Text(value)) => out.extend_from_slice(value.as_bytes()),
         (_, ValueRef::Blob(value)) => out.extend_from_slice(hex(value).as_bytes()),
     }
