@@ -1,6 +1,12 @@
-//! What the tests share: the reference model of the CRDT engine, the golden vectors, random scripts.
+//! What the tests share: a node of the real binary and its clients, a PostgreSQL to compare with, the gate that fails a
+//! test whose node logged something unexpected; the reference model of the CRDT engine and the golden vectors.
 
 pub mod generate;
+pub mod logs;
 pub mod model;
+pub mod node;
+pub mod oracle;
+pub mod psql;
 pub mod rng;
 pub mod vectors;
+pub mod wait;

@@ -34,7 +34,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Listener> {
         read_tls(tls);
     }
     let addr = addr?;
-    if !addr.ip().is_loopback() && auth.is_none() {
+    if !addr.ip().to_canonical().is_loopback() && auth.is_none() {
         section.problem(format!(
             "{addr} is not a loopback address and connections to it are neither encrypted nor authenticated. \
              Listen on 127.0.0.1, or write auth = \"trust\" to let in everyone who can reach it"

@@ -1,0 +1,9 @@
+//! Integration tests: the real binary, real clients, real sockets.
+
+mod admin;
+mod configuration;
+mod kill_9;
+mod newcomer;
+mod pgbench;
+mod reload;
+mod shutdown;

@@ -1,0 +1,110 @@
+//! A PostgreSQL 15 of the test's own, to compare answers with. Listens on a Unix socket only.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::psql::Server;
+use crate::wait::wait_until;
+
+/// Where Debian keeps the server's programs.
+const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+const START_MAX: Duration = Duration::from_secs(60);
+/// The user that a server of root's runs as: PostgreSQL refuses to run as root.
+const SERVER_USER: &str = "postgres";
+
+/// A running PostgreSQL. Dropping it ends it and removes its data.
+#[derive(Debug)]
+pub struct Oracle {
+    child: Child,
+    dir: TempDir,
+}
+
+impl Oracle {
+    /// Makes a database cluster and starts a server on it.
+    ///
+    /// # Panics
+    /// If PostgreSQL 15 is not installed or does not start.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory for PostgreSQL");
+        let as_root = is_root();
+        if as_root {
+            let owned = Command::new("chown").arg(SERVER_USER).arg(dir.path()).status().expect("run chown");
+            assert!(owned.success(), "give the directory to {SERVER_USER}");
+        }
+        let data = dir.path().join("data");
+        let log = dir.path().join("initdb-log");
+        let mut initdb = program("initdb", as_root);
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]).arg(&data);
+        let made = initdb.stdout(File::create(&log).expect("a log")).status().expect("run initdb");
+        assert!(made.success(), "initdb failed");
+
+        let mut server = program("postgres", as_root);
+        server.arg("-D").arg(&data).arg("-k").arg(dir.path());
+        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "timezone=UTC"]);
+        server.stdin(Stdio::null()).stdout(Stdio::null());
+        server.stderr(File::create(dir.path().join("server-log")).expect("a log"));
+        let child = server.spawn().expect("start postgres");
+        let oracle = Self { child, dir };
+        wait_until("PostgreSQL to accept connections", START_MAX, || {
+            let mut ready = oracle.server().command(&path_of("pg_isready"));
+            ready.stdout(Stdio::null()).status().is_ok_and(|status| status.success()).then_some(())
+        });
+        oracle.server_of("postgres").rows("create database corrosion");
+        oracle
+    }
+
+    /// Where it is.
+    pub fn server(&self) -> Server {
+        self.server_of("corrosion")
+    }
+
+    fn server_of(&self, database: &str) -> Server {
+        Server {
+            host: self.dir.path().display().to_string(),
+            port: 5432,
+            user: "postgres".into(),
+            database: database.into(),
+        }
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // The child is the server itself or a `runuser` that passes the signal on. SIGQUIT: end at once, no checkpoint.
+        let pid_file = self.dir.path().join("data/postmaster.pid");
+        if let Some(pid) = first_line(&pid_file) {
+            let _ = Command::new("kill").args(["-s", "QUIT", &pid]).status();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn first_line(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()?.lines().next().map(str::to_owned)
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("run id");
+    id.stdout.starts_with(b"0")
+}
+
+fn path_of(name: &str) -> String {
+    let path = PathBuf::from(PROGRAMS).join(name);
+    assert!(path.exists(), "{} is missing: ./test installs or names the package", path.display());
+    path.display().to_string()
+}
+
+fn program(name: &str, as_root: bool) -> Command {
+    let path = path_of(name);
+    if !as_root {
+        return Command::new(path);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", SERVER_USER, "--", &path]);
+    command.current_dir("/");
+    command
+}
