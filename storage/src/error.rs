@@ -155,6 +155,19 @@ impl From<rusqlite::Error> for ExecuteError {
     }
 }
 
+impl From<crate::sqlite::SqliteError> for ExecuteError {
+    fn from(error: crate::sqlite::SqliteError) -> Self {
+        let (code, message) = (error.code & 0xff, error.message);
+        if code == rusqlite::ffi::SQLITE_FULL {
+            Self::DiskFull { message }
+        } else if code == rusqlite::ffi::SQLITE_INTERRUPT {
+            Self::Interrupted
+        } else {
+            Self::Sqlite { code, extended_code: error.code, message }
+        }
+    }
+}
+
 /// Merging changesets failed. The caller rolls the transaction back; the ledger is then unchanged (I3).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApplyError {

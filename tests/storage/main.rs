@@ -1,4 +1,5 @@
 //! Tests of the storage engine against the golden vectors and the reference model.
 
+mod engine_on_vectors;
 mod generated;
 mod model_on_vectors;

@@ -1,14 +1,20 @@
 //! The engine: one synchronous, single-threaded write connection; transactions made of client versions; merge.
 
+mod core;
 mod open;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::change::changeset::Changeset;
 use crate::change::ids::{DbVersion, Seq, SiteId, Timestamp};
+use crate::crsql::functions;
+use crate::crsql::replica::{FORMAT, Replica};
 use crate::error::{ApplyError, ExecuteError, OpenError};
+use crate::sqlite::SqliteError;
+use core::Core;
 use open::PRAGMAS;
 pub use open::{CaptureMode, EngineOptions};
 
@@ -34,6 +40,8 @@ pub struct Applied {
 /// One write connection. Single-threaded; may be moved to the thread that uses it.
 #[derive(Debug)]
 pub struct Engine {
+    /// Declared before the connection: dropped first.
+    core: Core,
     conn: Connection,
     site: SiteId,
 }
@@ -41,9 +49,8 @@ pub struct Engine {
 impl Engine {
     /// Opens or creates the database at `path`.
     pub fn open(path: &Path, options: &EngineOptions) -> Result<Self, OpenError> {
-        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let conn = Connection::open(path).map_err(sqlite)?;
-        Self::with_connection(conn, options).map_err(sqlite)
+        let conn = Connection::open(path).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        Self::with_connection(conn, path, options)
     }
 
     /// A database in memory whose identity follows from `seed`.
@@ -51,18 +58,32 @@ impl Engine {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let options = EngineOptions { site_id: Some(SiteId::from_random(bytes)), ..EngineOptions::default() };
-        let sqlite = |source| OpenError::Sqlite { path: PathBuf::from(":memory:"), source };
-        let conn = Connection::open_in_memory().map_err(sqlite)?;
-        Self::with_connection(conn, &options).map_err(sqlite)
+        let path = PathBuf::from(":memory:");
+        let conn = Connection::open_in_memory().map_err(|source| OpenError::Sqlite { path: path.clone(), source })?;
+        Self::with_connection(conn, &path, &options)
     }
 
-    fn with_connection(conn: Connection, options: &EngineOptions) -> rusqlite::Result<Self> {
-        conn.execute_batch(PRAGMAS)?;
-        conn.pragma_update(None, "cache_size", options.cache_size)?;
-        for hook in &options.on_open {
-            hook(&conn)?;
+    fn with_connection(conn: Connection, path: &Path, options: &EngineOptions) -> Result<Self, OpenError> {
+        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let unusable = |error: SqliteError| OpenError::Unusable { path: path.to_owned(), message: error.message };
+        let db = core::db_of(&conn);
+        match Replica::format(db).map_err(unusable)? {
+            Some(found) if found > FORMAT => {
+                return Err(OpenError::NewerFormat { path: path.to_owned(), found, supported: FORMAT });
+            }
+            Some(_) | None => {}
         }
-        Ok(Self { conn, site: options.site_id.unwrap_or(SiteId::BASELINE) })
+        conn.execute_batch(PRAGMAS).map_err(sqlite)?;
+        conn.pragma_update(None, "cache_size", options.cache_size).map_err(sqlite)?;
+        let replica = Replica::open(db, options.site_id).map_err(unusable)?;
+        functions::register(&replica).map_err(unusable)?;
+        let triggers = options.capture == CaptureMode::Trigger;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers).map_err(sqlite)?;
+        let site = replica.site_id().map_err(unusable)?;
+        for hook in &options.on_open {
+            hook(&conn).map_err(sqlite)?;
+        }
+        Ok(Self { core: Core::new(replica, options.capture), conn, site })
     }
 
     /// The connection, for statements inside a version. Writes to replicated tables outside [`Self::begin_version`] are refused at commit.
@@ -82,18 +103,26 @@ impl Engine {
 
     /// Opens the SQLite transaction that client versions are grouped in.
     pub fn begin(&mut self) -> Result<(), ExecuteError> {
-        self.batch("BEGIN IMMEDIATE")
+        self.batch("BEGIN IMMEDIATE")?;
+        self.run_cached("INSERT INTO crsql_transaction SELECT 0 WHERE 0")
     }
 
     /// Opens one client transaction inside the group.
-    pub fn begin_version(&mut self, _ts: Timestamp) -> Result<(), ExecuteError> {
-        self.batch("SAVEPOINT crsql_version")
+    pub fn begin_version(&mut self, ts: Timestamp) -> Result<(), ExecuteError> {
+        self.run_cached("SAVEPOINT crsql_version")?;
+        self.core.replica().ts.set(ts.0);
+        Ok(())
     }
 
     /// Ends the client transaction as one version; `None` if it changed no replicated cell.
     pub fn end_version(&mut self) -> Result<Option<VersionSummary>, ExecuteError> {
-        self.batch("RELEASE crsql_version")?;
-        Ok(None)
+        let open = self.core.replica().end_version().map_err(ExecuteError::from)?;
+        self.run_cached("RELEASE crsql_version")?;
+        Ok(open.map(|open| VersionSummary {
+            version: DbVersion(open.number),
+            last_seq: Seq(open.next_seq.saturating_sub(1)),
+            ts: Timestamp(open.ts),
+        }))
     }
 
     /// Undoes the client transaction; the group stays open.
@@ -103,7 +132,7 @@ impl Engine {
 
     /// Commits the group.
     pub fn commit(&mut self) -> Result<(), ExecuteError> {
-        self.batch("COMMIT")
+        self.run_cached("COMMIT")
     }
 
     /// Undoes the group with all its versions.
@@ -112,23 +141,23 @@ impl Engine {
     }
 
     /// Makes the table replicated; rows it has become changes of the open version.
-    pub fn as_crr(&mut self, _table: &str) -> Result<(), ExecuteError> {
-        Ok(())
+    pub fn as_crr(&mut self, table: &str) -> Result<(), ExecuteError> {
+        functions::make_replicated(self.core.replica(), table).map_err(ExecuteError::from)
     }
 
     /// Call before altering a replicated table in the open transaction.
-    pub fn begin_alter(&mut self, _table: &str) -> Result<(), ExecuteError> {
-        Ok(())
+    pub fn begin_alter(&mut self, table: &str) -> Result<(), ExecuteError> {
+        functions::prepare_alteration(self.core.replica(), table).map_err(ExecuteError::from)
     }
 
     /// Call after altering it: capture follows the new columns.
-    pub fn commit_alter(&mut self, _table: &str) -> Result<(), ExecuteError> {
-        Ok(())
+    pub fn commit_alter(&mut self, table: &str) -> Result<(), ExecuteError> {
+        functions::finish_alteration(self.core.replica(), table).map_err(ExecuteError::from)
     }
 
     /// Removes what makes the table replicated, before it is dropped.
-    pub fn drop_crr(&mut self, _table: &str) -> Result<(), ExecuteError> {
-        Ok(())
+    pub fn drop_crr(&mut self, table: &str) -> Result<(), ExecuteError> {
+        functions::drop_replicated(self.core.replica(), table).map_err(ExecuteError::from)
     }
 
     /// Merges changesets in the open transaction, data, metadata and ledger together (I3).
@@ -139,10 +168,16 @@ impl Engine {
 
     /// Closes the connection cleanly.
     pub fn close(self) -> Result<(), ExecuteError> {
-        self.conn.close().map_err(|(_, error)| ExecuteError::from(error))
+        let Self { core, conn, .. } = self;
+        drop(core);
+        conn.close().map_err(|(_, error)| ExecuteError::from(error))
     }
 
     fn batch(&self, sql: &str) -> Result<(), ExecuteError> {
         self.conn.execute_batch(sql).map_err(ExecuteError::from)
+    }
+
+    fn run_cached(&self, sql: &str) -> Result<(), ExecuteError> {
+        self.conn.prepare_cached(sql)?.raw_execute().map(|_| ()).map_err(ExecuteError::from)
     }
 }

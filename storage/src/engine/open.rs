@@ -44,6 +44,6 @@ impl fmt::Debug for EngineOptions {
 }
 
 /// WAL so that readers and the writer do not block each other; NORMAL because whoever acknowledges durable commits syncs
-/// once a group; triggers of REPLACE must fire for the trigger front end.
-pub(super) const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA recursive_triggers = ON; \
-     PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = OFF;";
+/// once a group; REPLACE is one write of the row's columns, not a deletion and an insertion, so its delete triggers stay off.
+pub(super) const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA recursive_triggers = OFF; \
+     PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;";

@@ -1,5 +1,7 @@
 //! A cell as SQLite stores it: five storage classes, owned and borrowed.
 
+pub mod pack;
+
 /// An owned cell.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {

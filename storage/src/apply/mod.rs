@@ -1,0 +1,3 @@
+//! Merging: cell by cell through `crsql_changes`, and whole changesets at once.
+
+pub mod cell;

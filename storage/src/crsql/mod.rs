@@ -1,0 +1,9 @@
+//! The public surface that cr-sqlite defined: functions, `crsql_changes`, readable views, and the state behind them.
+
+pub mod changes;
+pub mod clocks;
+pub mod functions;
+pub mod replica;
+pub mod site;
+pub mod table;
+pub mod unpack;
