@@ -134,8 +134,8 @@ async fn open_store(config: &Config) -> Result<Store, StartError> {
         lease_idle_max: config.perf.write_lease_idle_max,
         lease_held_max: config.perf.write_lease_max,
         pool_threads: pool_threads(available_parallelism().map_or(1, usize::from)),
-        on_open: Vec::new(),
-        on_schema: Vec::new(),
+        on_open: vec![wire::catalog::on_open()],
+        on_schema: vec![wire::catalog::on_schema(wire::catalog::Options::default())],
     };
     let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
     Ok(opened.map_err(|_| StartError::Interrupted)??)

@@ -40,7 +40,15 @@ pub use column_type::reported_type;
 pub use relation::{Column, Relation, RelationKind, relation, relations};
 pub use rows::Rows;
 
-/// What a store runs to have the catalog: on every new connection, and after the schema changed.
-pub fn hooks(options: Options) -> (OnOpen, OnSchema) {
-    (Arc::new(load::attach), Arc::new(move |connection, schema| load::load(connection, schema, &options)))
+/// What a store runs on every new connection: registers PostgreSQL's functions and attaches the catalog's databases.
+pub fn on_open() -> OnOpen {
+    Arc::new(|connection| {
+        crate::function::register(connection)?;
+        load::attach(connection)
+    })
+}
+
+/// What a store runs before the first statement that reads the catalog after the schema changed.
+pub fn on_schema(options: Options) -> OnSchema {
+    Arc::new(move |connection, schema| load::load(connection, schema, &options))
 }
