@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
-use crate::error::{ExecuteError, OpenError};
-use crate::pool::command::{Command, LeaseJob, WriteJob};
+use crate::error::{ExecuteError, OpenError, SchemaError};
+use crate::pool::command::{Command, LeaseJob, SchemaFilesJob, WriteJob};
 use crate::pool::inline::InlineReader;
 pub use crate::pool::lease::{Lease, LossSignal};
 use crate::pool::mailbox::Mailbox;
@@ -20,6 +20,7 @@ use crate::pool::slot::Readers;
 pub use crate::pool::snapshot::Snapshot;
 use crate::pool::writer::Writer;
 use crate::schema::model::Schema;
+use crate::schema::{self, Report, SchemaFile};
 use crate::value::{Value, ValueRef};
 
 /// Called on every new connection: registers a front end's functions, collations and attached in-memory databases.
@@ -206,7 +207,7 @@ impl Store {
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let path = options.path.clone();
         let engine = Writer::open(&options)?;
-        let schema = crate::pool::schema_door::load(engine.connection())
+        let schema = schema::load(engine.connection())
             .map_err(|error| OpenError::Unusable { path: path.clone(), message: error.to_string() })?;
         let shared = Arc::new(Shared::new(options, schema));
         let readers = Arc::new(Readers::default());
@@ -281,6 +282,17 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.inner.mailbox.push(Command::Lease(LeaseJob { limits, snapshot: None, reply }));
         answer.await.unwrap_or(Err(ExecuteError::Closed))
+    }
+
+    /// Makes the database have what the schema files declare: all of it or nothing, in one durable transaction, in order of
+    /// arrival with other writes. Dropping the future does not undo it.
+    ///
+    /// # Errors
+    /// [`SchemaError`]; the schema is as it was.
+    pub async fn apply_schema_files(&self, files: Vec<SchemaFile>) -> Result<Report, SchemaError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.mailbox.push(Command::SchemaFiles(SchemaFilesJob { files, reply }));
+        answer.await.unwrap_or(Err(SchemaError::Execute(ExecuteError::Closed)))
     }
 
     /// Takes a read snapshot on a pool connection (REPEATABLE READ, suspended portals). Dropping the future leaves nothing

@@ -1,16 +1,17 @@
 //! What can be asked of the writer. Closed: every way to change the database is listed here.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::gate::Abandoned;
 use super::lease::Lease;
-use crate::error::{DdlError, ExecuteError};
+use crate::error::{DdlError, ExecuteError, SchemaError};
 use crate::schema::ddl::{Ddl, DdlOutcome};
 use crate::schema::model::Schema;
+use crate::schema::{Report, SchemaFile};
 use crate::store::{Durability, Limits, Outcome, RowSink, Statement};
-use std::sync::Arc;
 
 /// Where an answer goes. A caller that dropped its future simply does not get it.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, ExecuteError>>;
@@ -37,10 +38,17 @@ pub(crate) struct LeaseJob {
     pub(crate) reply: Reply<Lease>,
 }
 
+/// Schema files to be applied in one transaction of their own.
+pub(crate) struct SchemaFilesJob {
+    pub(crate) files: Vec<SchemaFile>,
+    pub(crate) reply: oneshot::Sender<Result<Report, SchemaError>>,
+}
+
 /// What waits for the writer, in order of arrival.
 pub(crate) enum Command {
     Write(WriteJob),
     Lease(LeaseJob),
+    SchemaFiles(SchemaFilesJob),
 }
 
 /// What the holder of the lease asks for.
@@ -103,6 +111,7 @@ impl Waiting for Command {
             Self::Write(job) => expired(&job.limits, now),
             Self::Lease(job) if job.reply.is_closed() => Some(ExecuteError::Interrupted),
             Self::Lease(job) => expired(&job.limits, now),
+            Self::SchemaFiles(_) => None,
         }
     }
 
@@ -110,6 +119,7 @@ impl Waiting for Command {
         match self {
             Self::Write(job) => answer(job.reply, Err(error)),
             Self::Lease(job) => answer(job.reply, Err(error)),
+            Self::SchemaFiles(job) => answer(job.reply, Err(error.into())),
         }
     }
 }

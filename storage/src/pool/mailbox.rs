@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::command::{Command, LeaseJob, LeaseOp, Waiting, WriteJob, expire};
+use super::command::{Command, LeaseJob, LeaseOp, SchemaFilesJob, Waiting, WriteJob, expire};
 use crate::error::{ExecuteError, LeaseLoss};
 
 /// Commands that may wait. Each caller has at most one, so this bounds concurrent writers; the next one is refused at once
@@ -52,6 +52,7 @@ impl LeaseClock {
 pub(crate) enum Next {
     Group(Vec<WriteJob>),
     Lease(LeaseJob),
+    SchemaFiles(SchemaFilesJob),
     Stopped,
 }
 
@@ -241,6 +242,7 @@ fn take_next(queue: &mut VecDeque<Command>) -> Option<Next> {
         match queue.pop_front() {
             Some(Command::Write(job)) if group.len() < GROUP_LEN_MAX => group.push(job),
             Some(Command::Lease(job)) if group.is_empty() => return Some(Next::Lease(job)),
+            Some(Command::SchemaFiles(job)) if group.is_empty() => return Some(Next::SchemaFiles(job)),
             Some(other) => {
                 queue.push_front(other);
                 return Some(Next::Group(group));
@@ -276,7 +278,7 @@ mod tests {
     fn group_len(next: &Next) -> Option<usize> {
         match next {
             Next::Group(jobs) => Some(jobs.len()),
-            Next::Lease(_) | Next::Stopped => None,
+            Next::Lease(_) | Next::SchemaFiles(_) | Next::Stopped => None,
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) mod mailbox;
 pub(crate) mod reader;
 pub(crate) mod run;
 pub(crate) mod savepoint;
-pub(crate) mod schema_door;
+mod schema_change;
 pub(crate) mod shared;
 pub(crate) mod slot;
 pub mod snapshot;
@@ -20,5 +20,7 @@ pub(crate) mod sync;
 mod transaction;
 pub(crate) mod writer;
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

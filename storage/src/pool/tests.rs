@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::{ExecuteError, LeaseLoss};
+use crate::error::{ExecuteError, LeaseLoss, SchemaError};
+use crate::schema::SchemaFile;
+use crate::schema::ddl::{ColumnSpec, Ddl, StorageType, TableSpec};
+use crate::schema::model::PgType;
 use crate::store::{
     Durability, Flow, Interrupt, Lease, Limits, Outcome, RowSink, SinkStop, Snapshot, Statement, Store, StoreOptions,
 };
@@ -506,4 +509,81 @@ fn the_catalog_hook_runs_only_for_statements_that_use_it_and_only_when_the_schem
     };
     assert_eq!((rows(false), rows(true), rows(true)), (0, 1, 1));
     assert_eq!(runs.load(Ordering::Acquire), 1);
+}
+
+fn create_table(name: &str) -> Ddl {
+    let column = |name: &str, not_null| ColumnSpec {
+        name: name.to_owned(),
+        pg_type: PgType { oid: 25, typmod: -1 },
+        storage: StorageType::Text,
+        not_null,
+        default: None,
+    };
+    let table = TableSpec {
+        name: name.to_owned(),
+        columns: vec![column("id", true), column("title", false)],
+        primary_key: vec!["id".to_owned()],
+        primary_key_name: None,
+    };
+    Ddl::CreateTable { table, if_not_exists: false }
+}
+
+fn has(store: &Store, table: &str) -> bool {
+    store.schema().table(table).is_some()
+}
+
+#[test]
+fn a_schema_change_is_published_when_its_transaction_commits_and_not_before() {
+    let Fixture { store, path, _dir } = fixture();
+    let mut holder = lease(&store);
+    block_on(holder.ddl(create_table("todos"))).expect("create");
+    assert!(holder.schema().table("todos").is_some() && !has(&store, "todos"));
+    run(&mut holder, "INSERT INTO todos (id) VALUES ('a')").expect("the holder uses it at once");
+    block_on(holder.commit(Durability::Committed)).expect("commit");
+    assert!(has(&store, "todos"));
+    assert_eq!(read(&store, "SELECT count(*) FROM todos"), [Value::Integer(1)]);
+    block_on(store.close());
+    assert!(has(&Store::open(options(&path)).expect("open again"), "todos"));
+}
+
+#[test]
+fn a_schema_change_that_is_rolled_back_leaves_no_trace() {
+    let Fixture { store, path: _, _dir } = fixture();
+    let mut holder = lease(&store);
+    block_on(holder.savepoint("s")).expect("savepoint");
+    block_on(holder.ddl(create_table("todos"))).expect("create");
+    block_on(holder.rollback_to("s")).expect("rollback");
+    assert!(holder.schema().table("todos").is_none());
+    block_on(holder.ddl(create_table("todos"))).expect("the name is free again");
+    assert!(block_on(holder.ddl(create_table("todos"))).is_err());
+    drop(holder);
+    drop(lease(&store));
+    assert!(!has(&store, "todos"));
+}
+
+#[test]
+fn a_snapshot_keeps_the_schema_it_was_taken_with() {
+    let Fixture { store, path: _, _dir } = fixture();
+    let snapshot = block_on(store.snapshot()).expect("snapshot");
+    let mut holder = lease(&store);
+    block_on(holder.ddl(create_table("todos"))).expect("create");
+    block_on(holder.commit(Durability::Committed)).expect("commit");
+    assert!(snapshot.schema().table("todos").is_none());
+    let later = block_on(store.snapshot()).expect("snapshot");
+    assert!(later.schema().table("todos").is_some());
+}
+
+#[test]
+fn schema_files_apply_as_a_whole_or_not_at_all() {
+    let Fixture { store, path: _, _dir } = fixture();
+    let file = |text: &str| vec![SchemaFile { path: "todo.sql".to_owned(), text: text.to_owned() }];
+    let good = "CREATE TABLE a (id TEXT NOT NULL PRIMARY KEY, n INTEGER);";
+    let bad =
+        "CREATE TABLE b (id TEXT NOT NULL PRIMARY KEY); CREATE TABLE c (id TEXT NOT NULL PRIMARY KEY, n INT UNIQUE);";
+    let report = block_on(store.apply_schema_files(file(good))).expect("apply");
+    assert_eq!(report.tables_created, ["a"]);
+    let error = block_on(store.apply_schema_files(file(&format!("{good} {bad}")))).expect_err("UNIQUE is refused");
+    assert!(matches!(error, SchemaError::Invalid { .. }), "{error:?}");
+    assert_eq!((has(&store, "a"), has(&store, "b")), (true, false));
+    write(&store, "INSERT INTO a (id) VALUES ('x')").expect("the writer goes on");
 }

@@ -15,6 +15,7 @@ use super::shared::Counters;
 use super::writer::{Failure, Writer, is_fatal, timestamp};
 use crate::error::{DdlError, ExecuteError, LeaseLoss};
 use crate::schema::ddl::{Ddl, DdlOutcome};
+use crate::schema::execute_ddl;
 use crate::schema::model::Schema;
 use crate::store::{Durability, Limits, Outcome, RowSink, Statement};
 
@@ -220,22 +221,8 @@ impl Writer {
     }
 
     fn run_ddl(&mut self, transaction: &mut Transaction, ddl: &Ddl) -> Result<DdlOutcome, DdlError> {
-        self.batch(&format!("SAVEPOINT {STATEMENT_SAVEPOINT}"))?;
-        self.gate.arm(&Limits::default(), None)?;
-        let result = super::schema_door::execute_ddl(&mut self.engine, &transaction.schema, ddl);
-        let stopped = self.gate.disarm();
-        if self.engine.connection().is_autocommit() {
-            return Err(match (result, stopped) {
-                (_, Some(stop)) => DdlError::Execute(stop.into()),
-                (Err(error), None) => error,
-                (Ok(_), None) => DdlError::Execute(ExecuteError::LeaseLost(LeaseLoss::Undone)),
-            });
-        }
-        if result.is_err() {
-            self.batch(&format!("ROLLBACK TO {STATEMENT_SAVEPOINT}"))?;
-        }
-        self.batch(&format!("RELEASE {STATEMENT_SAVEPOINT}"))?;
-        let (outcome, schema) = result?;
+        let before = Arc::clone(&transaction.schema);
+        let (outcome, schema) = self.gated(|writer| execute_ddl(&mut writer.engine, &before, ddl))?;
         transaction.schema_changed |= schema.version != transaction.schema.version;
         transaction.changed = true;
         transaction.schema = Arc::new(schema);
@@ -274,26 +261,12 @@ impl Writer {
             let schema = transaction.schema_changed.then(|| Arc::clone(&transaction.schema));
             self.commit_and_publish(transaction.changed, schema)
         });
-        if let Err(error) = committed {
-            return Err(if is_fatal(&error) { self.fail(&error) } else { error });
-        }
+        committed.map_err(|error| self.told(error))?;
         Counters::add(&self.shared.counters.transactions);
         match durability {
             Durability::Committed => Ok(()),
             Durability::Fsynced => self.sync(),
         }
-    }
-
-    /// A snapshot that is pinned meanwhile waits, so that it never pairs the old schema with the new tables.
-    fn commit_and_publish(&mut self, changed: bool, schema: Option<Arc<Schema>>) -> Result<(), ExecuteError> {
-        let Some(schema) = schema else {
-            return self.commit(changed);
-        };
-        let shared = Arc::clone(&self.shared);
-        let mut published = shared.publishing();
-        self.commit(changed)?;
-        *published = schema;
-        Ok(())
     }
 
     fn batch(&self, sql: &str) -> Result<(), ExecuteError> {

@@ -27,7 +27,7 @@ use crate::change::ids::Timestamp;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{ExecuteError, LeaseLoss, OpenError};
 use crate::maintenance::checkpoint::WalPolicy;
-use crate::schema::model::Schema;
+use crate::schema::{self, model::Schema};
 use crate::store::{Durability, Limits, Outcome, Row, Statement, StoreOptions};
 use crate::value::ValueRef;
 
@@ -91,6 +91,7 @@ impl Writer {
         let watch = watch(Arc::clone(&mailbox), Arc::clone(&shared), Arc::clone(&held_since));
         let gate = Gate::install(engine.connection_mut(), watch).map_err(sqlite)?;
         engine.connection().set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+        schema::register_hidden_key(engine.connection(), None).map_err(sqlite)?;
         let catalog = CatalogVersion::default();
         Ok(Self { engine, gate, mailbox, shared, catalog, held_since, lease_id_last: 0, wal })
     }
@@ -101,6 +102,7 @@ impl Writer {
             match self.mailbox.next() {
                 Next::Group(jobs) => self.groups(jobs),
                 Next::Lease(job) => self.serve_lease(job),
+                Next::SchemaFiles(job) => self.serve_schema_files(job),
                 Next::Stopped => return self.engine,
             }
             if let Err(error) = self.wal.maintain(self.engine.connection(), &self.shared)
@@ -195,7 +197,7 @@ impl Writer {
     fn finish_group(&mut self, ran: Vec<Ran>) {
         let changed = ran.iter().any(|ran| ran.outcome.changes > 0);
         if let Err(error) = self.commit(changed) {
-            let error = if is_fatal(&error) { self.fail(&error) } else { error };
+            let error = self.told(error);
             return refuse_ran(ran, &error);
         }
         let transactions = u64::try_from(ran.len()).unwrap_or(u64::MAX);

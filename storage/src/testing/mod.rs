@@ -1,4 +1,10 @@
-//! For tests: running futures without a runtime, waiting for conditions.
+//! For tests: a disk that crashes, running futures without a runtime, waiting for conditions.
+
+mod disk;
+mod vfs;
+
+pub use disk::Fault;
+pub use vfs::CrashVfs;
 
 use std::future::Future;
 use std::pin::pin;

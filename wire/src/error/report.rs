@@ -87,12 +87,16 @@ pub fn from_ddl(error: &DdlError, schema: &Schema) -> SqlError {
 }
 
 fn from_lease_loss(loss: LeaseLoss) -> SqlError {
-    let detail = match loss {
-        LeaseLoss::Idle => "The transaction was idle after a write while others waited to write.",
-        LeaseLoss::Held => "The transaction held the writer for too long while others waited to write.",
-        LeaseLoss::Undone => "A write that was cancelled, or that ran out of space, undid the whole transaction.",
+    const FOR_OTHERS: &str = "transaction was rolled back to let others write";
+    let (message, detail) = match loss {
+        LeaseLoss::Idle => (FOR_OTHERS, "The transaction was idle after a write while others waited to write."),
+        LeaseLoss::Held => (FOR_OTHERS, "The transaction held the writer for too long while others waited to write."),
+        LeaseLoss::Undone => (
+            "transaction was rolled back with its last statement",
+            "A write that is cancelled, or that runs out of space, undoes the whole transaction.",
+        ),
     };
-    SqlError::new(sqlstate::SERIALIZATION_FAILURE, "transaction was rolled back to let others write")
+    SqlError::new(sqlstate::SERIALIZATION_FAILURE, message)
         .detail(detail)
         .hint("Run the transaction again; keep transactions that write short.")
 }

@@ -1,0 +1,82 @@
+//! The writer's side of schema changes: schema files in a transaction of their own, DDL inside a lease.
+
+use std::sync::Arc;
+
+use super::command::{SchemaFilesJob, answer};
+use super::writer::{Failure, Writer, is_fatal, timestamp};
+use crate::error::{ExecuteError, SchemaError};
+use crate::schema::model::Schema;
+use crate::schema::{Report, apply_files};
+use crate::store::Limits;
+
+impl Writer {
+    /// Applies schema files, all or nothing, and answers when the result is durable.
+    pub(super) fn serve_schema_files(&mut self, job: SchemaFilesJob) {
+        let result = self.apply_schema_files(&job);
+        answer(job.reply, result);
+    }
+
+    fn apply_schema_files(&mut self, job: &SchemaFilesJob) -> Result<Report, SchemaError> {
+        let schema = self.shared.schema();
+        self.engine.begin()?;
+        let applied = match self.engine.begin_version(timestamp()) {
+            Ok(()) => self.gated(|writer| apply_files(&mut writer.engine, &schema, &job.files)),
+            Err(error) => Err(error.into()),
+        };
+        let committed = applied.and_then(|(report, new)| {
+            self.engine.end_version()?;
+            let new = (new.version != schema.version).then(|| Arc::new(new));
+            self.commit_and_publish(new.is_some(), new)?;
+            self.sync()?;
+            Ok(report)
+        });
+        committed.map_err(|error| self.undo_schema_files(error))
+    }
+
+    fn undo_schema_files(&mut self, error: SchemaError) -> SchemaError {
+        match error {
+            SchemaError::Execute(error) => match self.undo_group(error) {
+                Failure::Fatal(error) => self.fail(&error).into(),
+                Failure::Alone(error) | Failure::Undone(error) => error.into(),
+            },
+            SchemaError::Invalid { .. } | SchemaError::Catalog { .. } => {
+                self.rollback();
+                error
+            }
+        }
+    }
+
+    /// Runs engine work that only closing, and others who have waited for too long, may stop.
+    pub(super) fn gated<T, E: From<ExecuteError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.gate.arm(&Limits::default(), None)?;
+        let result = work(self);
+        match (result, self.gate.disarm()) {
+            (Err(_), Some(stop)) => Err(ExecuteError::from(stop).into()),
+            (result, _) => result,
+        }
+    }
+
+    /// Commits; a snapshot that is pinned meanwhile waits, so that it never pairs the old schema with the new tables.
+    pub(super) fn commit_and_publish(
+        &mut self,
+        changed: bool,
+        schema: Option<Arc<Schema>>,
+    ) -> Result<(), ExecuteError> {
+        let Some(schema) = schema else {
+            return self.commit(changed);
+        };
+        let shared = Arc::clone(&self.shared);
+        let mut published = shared.publishing();
+        self.commit(changed)?;
+        *published = schema;
+        Ok(())
+    }
+
+    /// What a caller is told about an error of the engine: an IO error stops the writer.
+    pub(super) fn told(&mut self, error: ExecuteError) -> ExecuteError {
+        if is_fatal(&error) { self.fail(&error) } else { error }
+    }
+}
