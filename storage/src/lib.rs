@@ -8,22 +8,34 @@ pub mod capture;
 pub mod change;
 pub mod crdt;
 pub mod crsql;
+#[cfg(feature = "bundled")]
 pub mod engine;
+#[cfg(feature = "bundled")]
 pub mod error;
+#[cfg(feature = "bundled")]
 mod maintenance;
+#[cfg(feature = "bundled")]
 pub mod pool;
 pub mod record;
+#[cfg(feature = "bundled")]
 pub mod schema;
 pub mod sqlite;
+#[cfg(feature = "bundled")]
 pub mod store;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(feature = "bundled", any(test, feature = "testing")))]
 pub mod testing;
 pub mod value;
 
+#[cfg(feature = "bundled")]
 pub use error::{ApplyError, DdlError, ExecuteError, OpenError, SchemaError};
+#[cfg(feature = "bundled")]
 pub use pool::inline::InlineReader;
+#[cfg(feature = "bundled")]
 pub use rusqlite;
+#[cfg(feature = "bundled")]
 pub use schema::ddl::{Ddl, DdlOutcome};
+#[cfg(feature = "bundled")]
 pub use schema::model::Schema;
+#[cfg(feature = "bundled")]
 pub use store::{Durability, Lease, Limits, LossSignal, Outcome, Snapshot, Statement, Stats, Store, StoreOptions};
 pub use value::{Value, ValueRef};

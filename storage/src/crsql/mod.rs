@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod clocks;
 pub mod functions;
+pub mod node_lock;
 pub mod replica;
 pub mod site;
 pub mod table;

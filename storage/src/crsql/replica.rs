@@ -4,8 +4,10 @@
 //! statements it is *internal*: callbacks for those are ignored, which also keeps the inner borrow exclusive.
 
 use std::cell::{Cell as Flag, RefCell};
+use std::path::Path;
 use std::rc::Rc;
 
+use super::node_lock::NodeLock;
 use super::site::Sites;
 use super::table::{Catalog, Table};
 use crate::capture::buffer::Buffer;
@@ -48,6 +50,8 @@ pub struct Replica {
     pub merges_equal_values: Flag<bool>,
     pub inner: RefCell<Inner>,
     pub staging: RefCell<Staging>,
+    /// Held by the node that runs on this file; a foreign writer takes it for each transaction.
+    guard: RefCell<Option<NodeLock>>,
 }
 
 /// Format of the tables below and of the records in them.
@@ -92,6 +96,13 @@ impl Replica {
         Ok(replica)
     }
 
+    /// From now on a transaction is refused while a node runs on the database at `path`; empty: nothing to guard.
+    pub fn guard_against_node(&self, path: &str) {
+        if !path.is_empty() {
+            *self.guard.borrow_mut() = Some(NodeLock::new(Path::new(path)));
+        }
+    }
+
     /// The state for a connection that only reads.
     pub fn attach(db: Db) -> Rc<Self> {
         Rc::new(Self {
@@ -103,6 +114,7 @@ impl Replica {
             merges_equal_values: Flag::new(true),
             inner: RefCell::default(),
             staging: RefCell::default(),
+            guard: RefCell::default(),
         })
     }
 
@@ -217,6 +229,12 @@ impl Replica {
         if self.is_internal() || self.enlisted.replace(true) {
             return Ok(());
         }
+        if let Some(guard) = &mut *self.guard.borrow_mut()
+            && let Err(error) = guard.acquire()
+        {
+            self.enlisted.set(false);
+            return Err(SqliteError::new(error.to_string()));
+        }
         let mut inner = self.inner.borrow_mut();
         inner.own_version = None;
         let db = self.db;
@@ -250,6 +268,9 @@ impl Replica {
     fn finish_transaction(&self) {
         self.enlisted.set(false);
         self.ts.set(0);
+        if let Some(guard) = &mut *self.guard.borrow_mut() {
+            guard.release();
+        }
         if let Ok(mut inner) = self.inner.try_borrow_mut() {
             inner.own_version = None;
             inner.buffer.clear();

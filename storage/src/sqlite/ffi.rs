@@ -70,6 +70,7 @@ api! {
     57 sqlite3_finalize finalize(*mut sqlite3_stmt) -> c_int;
     58 sqlite3_free free(*mut c_void);
     60 sqlite3_get_autocommit get_autocommit(*mut sqlite3) -> c_int;
+    67 sqlite3_libversion_number libversion_number() -> c_int;
     77 sqlite3_reset reset(*mut sqlite3_stmt) -> c_int;
     78 sqlite3_result_blob result_blob(*mut sqlite3_context, *const c_void, c_int, *const c_void);
     79 sqlite3_result_double result_double(*mut sqlite3_context, f64);

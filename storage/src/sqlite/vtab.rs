@@ -138,7 +138,7 @@ unsafe extern "C" fn drop_module<T: VirtualTable>(data: *mut c_void) {
 }
 
 /// Copies a message into memory that SQLite frees; null when out of memory.
-fn allocate_message(message: &str) -> *mut c_char {
+pub fn allocate_message(message: &str) -> *mut c_char {
     // SAFETY: the block has one byte more than the message, for the terminator.
     unsafe {
         let block = (api().malloc64)(message.len() as u64 + 1).cast::<u8>();
