@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeLockError {
-    #[error("a corrosion node, or another shell that is writing, has this database open; write through the node or stop it first")]
+    #[error(
+        "a corrosion node, or another shell that is writing, has this database open; write through the node or stop it first"
+    )]
     Held,
     #[error("lock {path}: {source}")]
     Io {
