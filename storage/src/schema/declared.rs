@@ -48,6 +48,8 @@ pub(super) struct TableDecl {
     pub(super) columns: Vec<ColumnDecl>,
     /// Positions in `columns`, in key order.
     pub(super) primary_key: Vec<usize>,
+    /// How SQLite compares the key's columns, in key order; empty if the key is the rowid.
+    pub(super) key_collations: Vec<String>,
     /// The key column is another name of the rowid.
     pub(super) rowid_key: bool,
     pub(super) without_rowid: bool,

@@ -151,6 +151,7 @@ impl Differ<'_> {
                 new.key_names().join(", ")
             );
             self.report(Rule::PrimaryKeyChanged, &new.at, message);
+            return;
         }
         if let Some(option) = changed_option(old, new) {
             self.report(Rule::TableOptionsChanged, &new.at, format!("table \"{name}\" changes {option}"));

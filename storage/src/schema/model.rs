@@ -103,7 +103,9 @@ pub struct Column {
     pub default: Option<String>,
     /// A generated column: never written, not captured.
     pub generated: bool,
-    /// The key of a table declared without one: not shown by `SELECT *` or the catalog.
+    /// The key of a table declared without one: not shown by `SELECT *` or the catalog. An INSERT gives it the value of
+    /// `corro_hidden_key()` ([`crate::schema::HIDDEN_KEY_FUNCTION`]) for each row; SQLite's own choice would not be unique
+    /// in the cluster.
     pub hidden: bool,
 }
 

@@ -336,8 +336,8 @@ impl Scratch {
         let mut key: Vec<(i64, usize)> =
             columns.iter().enumerate().filter(|(_, c)| c.key_position > 0).map(|(i, c)| (c.key_position, i)).collect();
         key.sort_unstable();
-        let rowid_key =
-            !key.is_empty() && !syntax.without_rowid && !self.has_key_index(&syntax.name).map_err(unreadable)?;
+        let key_collations = self.key_collations(&syntax.name).map_err(unreadable)?;
+        let rowid_key = !key.is_empty() && key_collations.is_empty();
         let rowid_name = key.first().filter(|_| rowid_key).and_then(|&(_, i)| columns.get(i)).map(|c| c.name.as_str());
         Ok(TableDecl {
             name: syntax.name.clone(),
@@ -350,6 +350,7 @@ impl Scratch {
                 .map(|(seen, written)| column_decl(statement, syntax, seen, written))
                 .collect(),
             primary_key: key.into_iter().map(|(_, index)| index).collect(),
+            key_collations,
             rowid_key,
             without_rowid: syntax.without_rowid,
             strict: syntax.strict,
@@ -372,10 +373,13 @@ impl Scratch {
         rows.collect()
     }
 
-    /// A key that is not the rowid has an index, `WITHOUT ROWID` included.
-    fn has_key_index(&self, table: &str) -> rusqlite::Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')";
-        self.conn.prepare(sql)?.query_row([table], |row| row.get(0))
+    /// A key that is not the rowid has an index, of a table `WITHOUT ROWID` too.
+    fn key_collations(&self, table: &str) -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x \
+                   WHERE l.origin = 'pk' AND x.key ORDER BY x.seqno";
+        let mut statement = self.conn.prepare(sql)?;
+        let rows = statement.query_map([table], |row| row.get(0))?;
+        rows.collect()
     }
 }
 
