@@ -150,7 +150,7 @@ fn pool_threads(cores: usize) -> usize {
 async fn apply_schema_files(schema_files: &SchemaFiles) {
     match schema_files.apply().await {
         Ok(applied) => {
-            for warning in &applied.warnings {
+            for warning in &applied.report.warnings {
                 warn!("{warning}");
             }
             info!("{}", applied.summary());

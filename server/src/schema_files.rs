@@ -5,11 +5,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storage::Store;
+use storage::schema::{Report, SchemaFile};
+use storage::{SchemaError, Store};
 use tokio::sync::Mutex;
 
 /// Longest schema file, in bytes. A longer one is an error.
-const FILE_LEN_MAX: u64 = 16 << 20;
+const FILE_LEN_MAX: u64 = storage::schema::SCHEMA_TEXT_BYTES_MAX as u64;
 /// Most schema files. More is an error.
 const FILES_MAX: usize = 10_000;
 
@@ -26,6 +27,8 @@ pub enum SchemaFilesError {
     TooLong { path: PathBuf },
     #[error("more than {FILES_MAX} schema files")]
     TooMany,
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
 }
 
 /// What applying the files did.
@@ -33,14 +36,24 @@ pub enum SchemaFilesError {
 pub(crate) struct Applied {
     /// Files read.
     pub(crate) files: usize,
-    /// For the user: what is unusual but was not refused.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) report: Report,
 }
 
 impl Applied {
     /// One line for the user.
     pub(crate) fn summary(&self) -> String {
-        format!("schema files applied: {}", self.files)
+        let report = &self.report;
+        let mut summary = format!("schema files applied: {}", self.files);
+        let tables = report.tables_created.iter().map(|name| format!("table {name} created"));
+        let adopted = report.tables_adopted.iter().map(|name| format!("table {name} taken over"));
+        let columns = report.columns_added.iter().map(|(table, column)| format!("column {table}.{column} added"));
+        let dropped = report.indexes_dropped.iter().map(|name| format!("index {name} dropped"));
+        let indexes = report.indexes_created.iter().map(|name| format!("index {name} created"));
+        for change in tables.chain(adopted).chain(columns).chain(dropped).chain(indexes) {
+            summary.push_str(", ");
+            summary.push_str(&change);
+        }
+        summary
     }
 }
 
@@ -64,8 +77,10 @@ impl SchemaFiles {
         let read = tokio::task::spawn_blocking(move || read_all(&paths)).await;
         let files =
             read.map_err(|error| SchemaFilesError::Read { path: PathBuf::new(), source: io::Error::other(error) })??;
-        let _ = &self.store;
-        Ok(Applied { files: files.len(), warnings: Vec::new() })
+        let count = files.len();
+        let files = files.into_iter().map(|(path, text)| SchemaFile { path: path.display().to_string(), text });
+        let report = self.store.apply_schema_files(files.collect()).await?;
+        Ok(Applied { files: count, report })
     }
 }
 

@@ -80,6 +80,7 @@ impl Engine {
         let triggers = options.capture == CaptureMode::Trigger;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers).map_err(sqlite)?;
         let site = replica.site_id().map_err(unusable)?;
+        crate::schema::register_hidden_key(&conn, None).map_err(sqlite)?;
         for hook in &options.on_open {
             hook(&conn).map_err(sqlite)?;
         }

@@ -23,4 +23,6 @@ pub(crate) mod writer;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
