@@ -1,7 +1,7 @@
 //! The handle front ends hold: cloneable, async, over one writer thread, pool readers and per-worker inline readers.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
+use crate::crsql::node_lock::NodeLock;
 use crate::error::{ExecuteError, OpenError, SchemaError};
 use crate::pool::command::{Command, LeaseJob, SchemaFilesJob, WriteJob};
 use crate::pool::inline::InlineReader;
@@ -204,8 +205,12 @@ pub struct Stats {
 
 impl Store {
     /// Opens or creates the database and starts its threads.
+    ///
+    /// # Errors
+    /// Also if another node, or a shell with the extension that is just writing, has the file open.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let path = options.path.clone();
+        let node_lock = lock_against_others(&path)?;
         let engine = Writer::open(&options)?;
         let schema = schema::load(engine.connection())
             .map_err(|error| OpenError::Unusable { path: path.clone(), message: error.to_string() })?;
@@ -229,6 +234,7 @@ impl Store {
             if let Err(error) = engine.close() {
                 warn!(%error, "close database");
             }
+            drop(node_lock);
             closing.send_replace(true);
         });
         if let Err(error) = spawned {
@@ -327,6 +333,18 @@ impl Store {
         let mut closed = self.inner.closed.clone();
         // An error means that the writer thread is gone, which is what is waited for.
         let _gone = closed.wait_for(|closed| *closed).await;
+    }
+}
+
+/// A path that is a URI names a file system of its own, which no other process sees.
+fn lock_against_others(path: &Path) -> Result<Option<NodeLock>, OpenError> {
+    if path.to_str().is_some_and(|path| path.starts_with("file:")) {
+        return Ok(None);
+    }
+    let mut lock = NodeLock::new(path);
+    match lock.acquire() {
+        Ok(()) => Ok(Some(lock)),
+        Err(error) => Err(OpenError::Unusable { path: path.to_owned(), message: error.to_string() }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod core;
 mod open;
+pub(crate) mod reading;
 
 use std::path::{Path, PathBuf};
 

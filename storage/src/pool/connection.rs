@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::gate::{Gate, Watch};
 use super::run::STATEMENTS_CACHED_MAX;
 use super::shared::Shared;
+use crate::engine::reading::Reading;
 use crate::error::{ExecuteError, OpenError};
 use crate::schema::model::Schema;
 use crate::store::OnSchema;
@@ -18,6 +19,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One reading connection.
 #[derive(Debug)]
 pub(crate) struct ReadConnection {
+    /// Declared before the connection: dropped first.
+    _reading: Reading,
     pub(crate) conn: Connection,
     pub(crate) gate: Gate,
     catalog: CatalogVersion,
@@ -30,9 +33,11 @@ impl ReadConnection {
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let mut conn = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+        let reading = Reading::register(&conn)
+            .map_err(|error| OpenError::Unusable { path: path.clone(), message: error.message })?;
         prepare(&conn, shared).map_err(sqlite)?;
         let gate = Gate::install(&mut conn, watch).map_err(sqlite)?;
-        Ok(Self { conn, gate, catalog: CatalogVersion::default() })
+        Ok(Self { _reading: reading, conn, gate, catalog: CatalogVersion::default() })
     }
 
     /// Brings the attached catalog to `schema`. Only outside a statement.

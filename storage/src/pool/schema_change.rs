@@ -18,7 +18,7 @@ impl Writer {
 
     fn apply_schema_files(&mut self, job: &SchemaFilesJob) -> Result<Report, SchemaError> {
         let schema = self.shared.schema();
-        self.engine.begin()?;
+        self.begin_group()?;
         let applied = match self.engine.begin_version(timestamp()) {
             Ok(()) => self.gated(|writer| apply_files(&mut writer.engine, &schema, &job.files)),
             Err(error) => Err(error.into()),

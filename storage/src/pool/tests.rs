@@ -587,3 +587,52 @@ fn schema_files_apply_as_a_whole_or_not_at_all() {
     assert_eq!((has(&store, "a"), has(&store, "b")), (true, false));
     write(&store, "INSERT INTO a (id) VALUES ('x')").expect("the writer goes on");
 }
+
+#[test]
+fn readers_see_the_changes_of_tables_made_after_they_were_opened() {
+    let Fixture { store, path: _, _dir } = fixture_with(|o| o.pool_threads = 1);
+    let changes = "SELECT \"table\" FROM crsql_changes WHERE cid = 'title'";
+    assert_eq!(read(&store, changes), []);
+    for name in ["a", "b"] {
+        let mut holder = lease(&store);
+        block_on(holder.ddl(create_table(name))).expect("create");
+        block_on(holder.commit(Durability::Committed)).expect("commit");
+        write(&store, &format!("INSERT INTO {name} VALUES ('x', 'y')")).expect("insert");
+    }
+    assert_eq!(read(&store, changes), [Value::Text("a".to_owned()), Value::Text("b".to_owned())]);
+    assert_eq!(read(&store, "SELECT crsql_db_version()"), [Value::Integer(2)]);
+}
+
+#[test]
+fn members_of_a_group_are_versions_of_their_own_and_failed_ones_leave_none() {
+    let Fixture { store, path: _, _dir } = fixture();
+    let mut holder = lease(&store);
+    block_on(holder.ddl(create_table("a"))).expect("create");
+    block_on(holder.commit(Durability::Committed)).expect("commit");
+    let holder = lease(&store);
+    let limits = Limits::default();
+    let endless = ENDLESS_WRITE.replace("INTO t (v)", "INTO a (id)");
+    let writes = vec![
+        ("INSERT INTO a VALUES ('1', 'x')".to_owned(), Limits::default()),
+        ("INSERT INTO a VALUES ('2', 'x'), ('1', 'x')".to_owned(), Limits::default()),
+        (endless, limits.clone()),
+        ("INSERT INTO a VALUES ('3', 'x')".to_owned(), Limits::default()),
+    ];
+    let threads = queue_writes(&store, writes);
+    drop(holder);
+    wait_until(PATIENCE, "the group runs", || store.stats().writer_queue_len == 0);
+    limits.interrupt.cancel();
+    let ok: Vec<bool> = threads.into_iter().map(|thread| join(thread).is_ok()).collect();
+    assert_eq!(ok, [true, false, false, true]);
+    let versions = "SELECT db_version FROM crsql_changes WHERE cid = 'title' ORDER BY db_version";
+    assert_eq!(read(&store, versions), [Value::Integer(1), Value::Integer(2)]);
+}
+
+#[test]
+fn a_file_that_a_node_has_open_is_refused_to_another() {
+    let Fixture { store, path, _dir } = fixture();
+    let refused = Store::open(options(&path)).expect_err("in use");
+    assert!(refused.to_string().contains("has this database open"), "{refused}");
+    block_on(store.close());
+    Store::open(options(&path)).expect("free again");
+}

@@ -268,8 +268,15 @@ impl Writer {
         if is_fatal(&error) { Failure::Fatal(error) } else { Failure::Undone(error) }
     }
 
+    /// Opens the SQLite transaction of a group or a lease; after an error none is open.
     pub(super) fn begin_group(&mut self) -> Result<(), ExecuteError> {
-        self.engine.begin()
+        let Err(error) = self.engine.begin() else {
+            return Ok(());
+        };
+        if !self.engine.connection().is_autocommit() {
+            self.rollback();
+        }
+        Err(self.told(error))
     }
 
     /// Commits the open transaction; after an error it is rolled back.
