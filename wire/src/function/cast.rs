@@ -204,7 +204,7 @@ pub(super) fn type_argument(a: &Arguments<'_>, at: usize) -> Result<u32, SqlErro
 /// A value's text form as its type's output function gives it.
 pub(super) fn output(type_oid: u32, value: storage::ValueRef<'_>, formats: &Formats) -> String {
     let mut out = Vec::new();
-    types::text::encode(type_oid, -1, value, formats, &mut out);
+    types::text::encode(type_oid, value, formats, &mut out);
     // Text forms are made of valid UTF-8 only.
     String::from_utf8_lossy(&out).into_owned()
 }

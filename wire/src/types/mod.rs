@@ -6,14 +6,61 @@
 //! case with hyphens; date, timestamp TEXT in ISO form that sorts; timestamptz the same in UTC with suffix `+00`;
 //! json TEXT verbatim; jsonb TEXT in PostgreSQL's canonical form; arrays TEXT in PostgreSQL's output form.
 
+pub mod array;
+pub mod binary;
 pub mod catalog;
+pub mod datetime;
 pub mod float;
+pub mod json;
 pub mod numeric;
 pub mod object_name;
 pub mod oid;
 pub mod text;
 
+use storage::{Value, ValueRef};
+
 use crate::error::SqlError;
+use crate::session::settings::Formats;
+
+/// How a value is written in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Binary,
+}
+
+/// Reads a parameter's or literal's bytes into the storage form of the type.
+///
+/// # Errors
+/// As [`text::decode`] and [`binary::decode`].
+pub fn decode(type_oid: u32, format: Format, bytes: &[u8], formats: &Formats) -> Result<Value, SqlError> {
+    match format {
+        Format::Text => text::decode(type_oid, utf8(bytes)?, formats),
+        Format::Binary => binary::decode(type_oid, bytes),
+    }
+}
+
+/// Appends a cell in text format. NULL writes nothing: the caller marks it.
+pub fn encode_text(type_oid: u32, value: ValueRef<'_>, formats: &Formats, out: &mut Vec<u8>) {
+    text::encode(type_oid, value, formats, out);
+}
+
+/// Appends a cell in binary format. NULL writes nothing: the caller marks it.
+///
+/// # Errors
+/// 22P02 for a cell that is no value of the type, which only columns of schema files can hold.
+pub fn encode_binary(type_oid: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), SqlError> {
+    binary::encode(type_oid, value, out)
+}
+
+/// What a text for a BLOB column of a schema file becomes: bytes when it is in hex format, else the text itself, so that
+/// `'some-id'` is one key through every door.
+///
+/// # Errors
+/// 22023 for malformed hex after `\x`.
+pub fn bytea_or_text(text: &str) -> Result<Value, SqlError> {
+    if text.starts_with("\\x") { text::bytea(text).map(Value::Blob) } else { Ok(Value::Text(text.to_owned())) }
+}
 
 /// Checks bytes that are to be text.
 ///

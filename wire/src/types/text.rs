@@ -3,10 +3,14 @@
 //! Pure. [`decode`] gives the storage form, [`encode`] takes it; for every type `decode(encode(v)) == v` (tested beside each
 //! type and over random values here). Error texts are PostgreSQL's.
 
+use std::borrow::Cow;
+
 use storage::{Value, ValueRef};
 
+use super::array::Array;
+use super::datetime::{Date, Timestamp, interval, parse, zone};
 use super::numeric::Numeric;
-use super::{catalog, float, object_name, oid};
+use super::{catalog, float, json, object_name, oid};
 use crate::error::SqlError;
 use crate::session::settings::{ByteaOutput, Formats};
 
@@ -18,7 +22,6 @@ pub fn decode(type_oid: u32, text: &str, formats: &Formats) -> Result<Value, Sql
     if text.contains('\0') {
         return Err(SqlError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
     }
-    let _ = formats;
     Ok(match type_oid {
         oid::BOOL => Value::Integer(i64::from(boolean(text)?)),
         oid::INT2 => Value::Integer(integer(text, "smallint", i64::from(i16::MIN), i64::from(i16::MAX))?),
@@ -44,6 +47,19 @@ pub fn decode(type_oid: u32, text: &str, formats: &Formats) -> Result<Value, Sql
         oid::BYTEA => Value::Blob(bytea(text)?),
         oid::UUID => Value::Text(uuid(text)?),
         oid::INT2VECTOR | oid::OIDVECTOR => Value::Text(vector(type_oid, text)?),
+        oid::DATE => Value::Text(parse::date(text, formats.date_order)?.store()),
+        oid::TIME => Value::Text(parse::time(text, formats.date_order)?.show()),
+        oid::TIMESTAMP => Value::Text(parse::timestamp(text, formats.date_order)?.store()),
+        oid::TIMESTAMPTZ => {
+            Value::Text(parse::timestamp_zoned(text, formats.date_order, &formats.time_zone)?.store_zoned())
+        }
+        oid::INTERVAL => Value::Text(interval::parse(text)?.to_string()),
+        oid::JSON => {
+            json::parse(text)?;
+            Value::Text(text.to_owned())
+        }
+        oid::JSONB => Value::Text(json::parse_canonical(text)?.to_string()),
+        other if catalog::element_of(other).is_some() => Value::Text(array(other, text, formats)?),
         other => {
             return Err(SqlError::unsupported(format!(
                 "input of type {} is not supported",
@@ -53,23 +69,94 @@ pub fn decode(type_oid: u32, text: &str, formats: &Formats) -> Result<Value, Sql
     })
 }
 
+/// Reads an array: each element by its type's input, kept in the text of its storage form.
+fn array(array_oid: u32, text: &str, formats: &Formats) -> Result<String, SqlError> {
+    let element_oid = catalog::element_of(array_oid).unwrap_or(oid::TEXT);
+    let array = Array::parse(text)?.try_map(|element| Ok(element_text(element_oid, decode(element_oid, &element, formats)?.as_ref())))?;
+    Ok(array.to_string())
+}
+
+/// The text of an element inside a stored array: that of its storage form, booleans and bytes in output form.
+fn stored_element(value: Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Integer(value) => value.to_string(),
+        Value::Real(value) => float::text8(value),
+        Value::Text(text) => text,
+        Value::Blob(bytes) => hex(&bytes),
+    }
+}
+
+/// The text of an element of a stored array, given in storage form.
+pub fn element_text(element_oid: u32, value: ValueRef<'_>) -> String {
+    match (element_oid, value) {
+        (oid::BOOL, ValueRef::Integer(value)) => if value == 0 { "f" } else { "t" }.to_owned(),
+        (oid::FLOAT4, ValueRef::Real(value)) => float::text4(value),
+        (_, value) => stored_element(value.to_owned()),
+    }
+}
+
+/// The storage form of an element of a stored array.
+///
+/// # Errors
+/// As [`decode`], for arrays that were not written by this server.
+pub fn element_value(element_oid: u32, text: &str) -> Result<Value, SqlError> {
+    match element_oid {
+        oid::DATE if Date::load(text).is_some() => Ok(Value::Text(text.to_owned())),
+        oid::TIMESTAMP | oid::TIMESTAMPTZ if Timestamp::load(text).is_some() => Ok(Value::Text(text.to_owned())),
+        _ => decode(element_oid, text, &Formats::default()),
+    }
+}
+
 /// Appends the text form of a cell in the storage form of `type_oid`. A cell whose storage class does not fit the type is
 /// written in its own text form. NULL writes nothing: the caller marks it.
-pub fn encode(type_oid: u32, typmod: i32, value: ValueRef<'_>, formats: &Formats, out: &mut Vec<u8>) {
-    let _ = typmod;
+pub fn encode(type_oid: u32, value: ValueRef<'_>, formats: &Formats, out: &mut Vec<u8>) {
     match (type_oid, value) {
         (_, ValueRef::Null) => {}
         (oid::BOOL, ValueRef::Integer(value @ (0 | 1))) => out.push(if value == 1 { b't' } else { b'f' }),
         (oid::FLOAT4, ValueRef::Real(value)) => out.extend_from_slice(float4(value, formats).as_bytes()),
+        (oid::FLOAT8 | oid::FLOAT4, ValueRef::Integer(value)) => {
+            out.extend_from_slice(float8(value as f64, formats).as_bytes());
+        }
         (oid::BYTEA, ValueRef::Blob(value)) if formats.bytea_output == ByteaOutput::Escape => escape_bytea(value, out),
+        (oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ, ValueRef::Text(value)) => {
+            out.extend_from_slice(time_text(type_oid, value, formats).as_bytes());
+        }
         (_, ValueRef::Integer(value)) => push_integer(value, out),
         (_, ValueRef::Real(value)) => out.extend_from_slice(float8(value, formats).as_bytes()),
         (reg, ValueRef::Text(value)) if object_name::is_object_type(reg) => {
             out.extend_from_slice(object_name::split(value).map_or(value, |(_, name)| name).as_bytes());
         }
-        (_, ValueRef::Text(value)) => out.extend_from_slice(value.as_bytes()),
+        (_, ValueRef::Text(value)) => match catalog::element_of(type_oid) {
+            Some(element @ (oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ)) => {
+                out.extend_from_slice(time_array(element, value, formats).as_bytes());
+            }
+            _ => out.extend_from_slice(value.as_bytes()),
+        },
         (_, ValueRef::Blob(value)) => out.extend_from_slice(hex(value).as_bytes()),
     }
+}
+
+/// A stored date or timestamp as clients see it; text that is none stays as it is.
+fn time_text<'a>(type_oid: u32, stored: &'a str, formats: &Formats) -> Cow<'a, str> {
+    // Years 1 to 9999 are shown as they are stored.
+    let plain = stored.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    if plain && (type_oid != oid::TIMESTAMPTZ || (formats.time_zone == "UTC" && stored.ends_with("+00"))) {
+        return Cow::Borrowed(stored);
+    }
+    let shown = match type_oid {
+        oid::DATE => Date::load(stored).map(Date::show),
+        oid::TIMESTAMP => Timestamp::load(stored).map(Timestamp::show),
+        _ => Timestamp::load(stored)
+            .and_then(|moment| zone::find(&formats.time_zone).ok().map(|zone| moment.show_in(&zone))),
+    };
+    shown.map_or(Cow::Borrowed(stored), Cow::Owned)
+}
+
+fn time_array<'a>(element_oid: u32, stored: &'a str, formats: &Formats) -> Cow<'a, str> {
+    let shown = Array::parse(stored)
+        .and_then(|array| array.try_map(|element| Ok(time_text(element_oid, &element, formats).into_owned())));
+    shown.map_or(Cow::Borrowed(stored), |array| Cow::Owned(array.to_string()))
 }
 
 fn push_integer(value: i64, out: &mut Vec<u8>) {
@@ -297,7 +384,7 @@ mod tests {
         let shown = match decode(type_oid, input, &formats) {
             Ok(value) => {
                 let mut out = Vec::new();
-                encode(type_oid, -1, value.as_ref(), &formats, &mut out);
+                encode(type_oid, value.as_ref(), &formats, &mut out);
                 String::from_utf8(out).expect("text")
             }
             Err(error) => error.to_string(),

@@ -1,1 +1,0 @@
-//! Roots, exponentials and logarithms of `numeric`, to the number of digits that PostgreSQL shows.
