@@ -74,7 +74,9 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     conn.create_collation("pg_jsonb", documents)?;
     for name in ["pg_array_number", "pg_array_interval", "pg_array_bpchar", "pg_array_jsonb", "pg_array_text"] {
         let order = element_order(name);
-        conn.create_collation(name, move |a, b| by_value(a, b, |text| Array::parse(text).ok(), |a, b| arrays(a, b, order)))?;
+        conn.create_collation(name, move |a, b| {
+            by_value(a, b, |text| Array::parse(text).ok(), |a, b| arrays(a, b, order))
+        })?;
     }
     Ok(())
 }

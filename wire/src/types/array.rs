@@ -53,7 +53,10 @@ impl Array {
         reader.level(0, &mut lengths, &mut array.elements).map_err(|fault| match fault {
             Fault::Shape(detail) => fail(detail),
             Fault::Unexpected(c) => fail(&format!("Unexpected \"{c}\" character.")),
-            Fault::Limit => SqlError::new("54000", format!("number of array dimensions exceeds the maximum allowed ({DIMENSIONS_MAX})")),
+            Fault::Limit => SqlError::new(
+                "54000",
+                format!("number of array dimensions exceeds the maximum allowed ({DIMENSIONS_MAX})"),
+            ),
         })?;
         if reader.at < body.len() {
             return Err(fail("Junk after closing right brace."));

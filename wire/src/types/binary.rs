@@ -259,7 +259,8 @@ pub fn encode(type_oid: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(
         }
         (oid::INT2VECTOR | oid::OIDVECTOR, ValueRef::Text(text)) => {
             let element = if type_oid == oid::OIDVECTOR { oid::OID } else { oid::INT2 };
-            let elements: Vec<Option<String>> = text.split_ascii_whitespace().map(|part| Some(part.to_owned())).collect();
+            let elements: Vec<Option<String>> =
+                text.split_ascii_whitespace().map(|part| Some(part.to_owned())).collect();
             // The vectors are arrays from 0, of one dimension even when empty.
             let array = Array { dimensions: vec![(elements.len(), 0)], elements };
             encode_array(element, &array, out)?;

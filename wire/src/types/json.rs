@@ -53,7 +53,8 @@ pub fn parse(text: &str) -> Result<Json, SqlError> {
 pub fn parse_canonical(text: &str) -> Result<Json, SqlError> {
     let value = parse(text)?.canonical();
     if value.holds_zero() {
-        return Err(SqlError::new("22P05", "unsupported Unicode escape sequence").detail("\\u0000 cannot be converted to text."));
+        return Err(SqlError::new("22P05", "unsupported Unicode escape sequence")
+            .detail("\\u0000 cannot be converted to text."));
     }
     Ok(value)
 }
@@ -69,7 +70,8 @@ impl Reader<'_> {
 
     /// What an error shows: a word, or one character.
     fn token(&self) -> String {
-        let word: String = self.rest().chars().take_while(|c| c.is_alphanumeric() || *c == '_' || !c.is_ascii()).collect();
+        let word: String =
+            self.rest().chars().take_while(|c| c.is_alphanumeric() || *c == '_' || !c.is_ascii()).collect();
         if word.is_empty() { self.rest().chars().take(1).collect() } else { word }
     }
 
@@ -370,9 +372,9 @@ impl Json {
 
     fn contains_nested(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Object(_), Self::Object(wanted)) => wanted
-                .iter()
-                .all(|(key, wanted)| self.member(key).is_some_and(|value| value.contains_nested(wanted))),
+            (Self::Object(_), Self::Object(wanted)) => {
+                wanted.iter().all(|(key, wanted)| self.member(key).is_some_and(|value| value.contains_nested(wanted)))
+            }
             (Self::Array(_), Self::Array(_)) => self.contains(other),
             _ => self.compare(other).is_eq(),
         }

@@ -72,7 +72,8 @@ pub fn decode(type_oid: u32, text: &str, formats: &Formats) -> Result<Value, Sql
 /// Reads an array: each element by its type's input, kept in the text of its storage form.
 fn array(array_oid: u32, text: &str, formats: &Formats) -> Result<String, SqlError> {
     let element_oid = catalog::element_of(array_oid).unwrap_or(oid::TEXT);
-    let array = Array::parse(text)?.try_map(|element| Ok(element_text(element_oid, decode(element_oid, &element, formats)?.as_ref())))?;
+    let array = Array::parse(text)?
+        .try_map(|element| Ok(element_text(element_oid, decode(element_oid, &element, formats)?.as_ref())))?;
     Ok(array.to_string())
 }
 

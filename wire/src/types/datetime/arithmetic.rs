@@ -394,7 +394,13 @@ fn date_field(field: Field, days: i64) -> Option<Numeric> {
 fn infinite_field(field: Field, negative: bool) -> Option<Numeric> {
     let grows = matches!(
         field,
-        Field::Year | Field::Decade | Field::Century | Field::Millennium | Field::Epoch | Field::IsoYear | Field::Julian
+        Field::Year
+            | Field::Decade
+            | Field::Century
+            | Field::Millennium
+            | Field::Epoch
+            | Field::IsoYear
+            | Field::Julian
     );
     grows.then_some(if negative { Numeric::NegativeInfinity } else { Numeric::Infinity })
 }

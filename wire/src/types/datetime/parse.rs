@@ -60,12 +60,8 @@ fn report(refused: Refused, type_name: &str, text: &str) -> SqlError {
     match refused {
         Refused::Syntax => SqlError::new("22007", format!("invalid input syntax for type {type_name}: \"{text}\"")),
         Refused::FieldOverflow => out_of_range(),
-        Refused::FieldOverflowOrOrder => {
-            out_of_range().hint("Perhaps you need a different \"datestyle\" setting.")
-        }
-        Refused::ZoneOverflow => {
-            SqlError::new("22009", format!("time zone displacement out of range: \"{text}\""))
-        }
+        Refused::FieldOverflowOrOrder => out_of_range().hint("Perhaps you need a different \"datestyle\" setting."),
+        Refused::ZoneOverflow => SqlError::new("22009", format!("time zone displacement out of range: \"{text}\"")),
         Refused::UnknownZone(name) => SqlError::new("22023", format!("time zone \"{name}\" not recognized")),
         Refused::Unsupported(word) => {
             SqlError::unsupported(format!("date/time value \"{word}\" is not supported as input"))
@@ -215,7 +211,9 @@ fn read(text: &str, order: DateOrder) -> Result<Fields, Refused> {
         };
     }
     let has_date = fields.days.is_some() || fields.day.is_some();
-    if fields.special.is_some() && (has_date || fields.time.is_some()) || !(has_date || fields.time.is_some() || fields.special.is_some()) {
+    if fields.special.is_some() && (has_date || fields.time.is_some())
+        || !(has_date || fields.time.is_some() || fields.special.is_some())
+    {
         return Err(Refused::Syntax);
     }
     Ok(fields)
@@ -413,7 +411,9 @@ const MONTHS: [&str; 12] = [
 ];
 
 fn month(word: &str) -> Option<i64> {
-    let found = MONTHS.iter().position(|name| *name == word || (word.len() == 3 && name.starts_with(word)) || (word == "sept" && *name == "september"));
+    let found = MONTHS.iter().position(|name| {
+        *name == word || (word.len() == 3 && name.starts_with(word)) || (word == "sept" && *name == "september")
+    });
     found.map(|at| at as i64 + 1)
 }
 

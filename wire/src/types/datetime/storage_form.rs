@@ -159,7 +159,8 @@ fn stored_date(text: &str) -> Option<(i64, &str)> {
     if bytes[0] != b'-' || bytes[3] != b'-' {
         return None;
     }
-    let (year, month, day) = (digits(year)? - shift, digits(month_and_day.get(1..3)?)?, digits(month_and_day.get(4..6)?)?);
+    let (year, month, day) =
+        (digits(year)? - shift, digits(month_and_day.get(1..3)?)?, digits(month_and_day.get(4..6)?)?);
     if !(1..=12).contains(&month) || day < 1 || day > calendar::month_length(year, month) {
         return None;
     }

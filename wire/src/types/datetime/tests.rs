@@ -82,7 +82,10 @@ fn timestamps_are_read_in_postgresql_s_spellings() {
     check_timestamp("0001-01-01 00:00:00.5 BC", "0001-01-01 00:00:00.5 BC");
     check_timestamp("2024-01-01 25:00", "date/time field value out of range: \"2024-01-01 25:00\" (22008)");
     check_timestamp("294277-01-01", "timestamp out of range: \"294277-01-01\" (22008)");
-    check_timestamp("2024-01-01 10:00 foo", "invalid input syntax for type timestamp: \"2024-01-01 10:00 foo\" (22007)");
+    check_timestamp(
+        "2024-01-01 10:00 foo",
+        "invalid input syntax for type timestamp: \"2024-01-01 10:00 foo\" (22007)",
+    );
     check_timestamp("2024-01-01 10:00 xx/yy", "time zone \"xx/yy\" not recognized (22023)");
     check_timestamp("2024-01-01 10:00+17", "time zone displacement out of range: \"2024-01-01 10:00+17\" (22009)");
     check_timestamp("now", "date/time value \"now\" is not supported as input (0A000)");
@@ -94,7 +97,8 @@ fn zones_shift_and_daylight_saving_is_postgresql_s() {
     assert_eq!(moment("2024-07-01 10:00 America/New_York").show(), "2024-07-01 14:00:00");
     assert_eq!(moment("2024-01-01 10:00 EST").show(), "2024-01-01 15:00:00");
     let zone = zone::find("America/New_York").expect("zone");
-    let local = |text| zone.moment(parse::timestamp(text, DateOrder::Mdy).expect("timestamp")).expect("in range").show();
+    let local =
+        |text| zone.moment(parse::timestamp(text, DateOrder::Mdy).expect("timestamp")).expect("in range").show();
     // Skipped and repeated hours.
     assert_eq!(local("2024-03-10 02:30"), "2024-03-10 07:30:00");
     assert_eq!(local("2024-11-03 01:30"), "2024-11-03 06:30:00");
@@ -165,7 +169,9 @@ fn truncation_and_extraction() {
     assert_eq!(cut("hour"), "2024-05-16 13:00:00");
     assert_eq!(cut("foo"), "unit \"foo\" not recognized for type timestamp (22023)");
     let field = |name| {
-        show(arithmetic::extract_timestamp(name, at, None), |value| value.map_or_else(|| "NULL".into(), |value| value.to_string()))
+        show(arithmetic::extract_timestamp(name, at, None), |value| {
+            value.map_or_else(|| "NULL".into(), |value| value.to_string())
+        })
     };
     assert_eq!(field("second"), "15.678000");
     assert_eq!(field("milliseconds"), "15678.000");
@@ -175,7 +181,8 @@ fn truncation_and_extraction() {
     assert_eq!(field("week"), "20");
     assert_eq!(field("timezone"), "unit \"timezone\" not supported for type timestamp without time zone (0A000)");
     assert_eq!(
-        show(arithmetic::extract_interval("epoch", interval("1 year 1 mon 1 day 1.5 s")), |v| v.map_or_else(String::new, |v| v.to_string())),
+        show(arithmetic::extract_interval("epoch", interval("1 year 1 mon 1 day 1.5 s")), |v| v
+            .map_or_else(String::new, |v| v.to_string())),
         "34236001.500000"
     );
 }

@@ -97,7 +97,9 @@ fn load(name: &str) -> Result<Zone, SqlError> {
     if let Ok(zone) = TimeZone::get(trimmed) {
         return Ok(Zone::Named(zone));
     }
-    posix_offset(trimmed).map(Zone::Fixed).ok_or_else(|| SqlError::new("22023", format!("time zone \"{name}\" not recognized")))
+    posix_offset(trimmed)
+        .map(Zone::Fixed)
+        .ok_or_else(|| SqlError::new("22023", format!("time zone \"{name}\" not recognized")))
 }
 
 /// A POSIX specification without daylight saving: an optional name, then hours west with optional minutes and seconds.
@@ -123,7 +125,11 @@ pub fn parse_offset(text: &str) -> Option<i32> {
         rest.split(':').collect()
     } else if rest.len() > 2 {
         let at = rest.len() - 2;
-        if rest.len() > 4 { vec![&rest[..at - 2], &rest[at - 2..at], &rest[at..]] } else { vec![&rest[..at], &rest[at..]] }
+        if rest.len() > 4 {
+            vec![&rest[..at - 2], &rest[at - 2..at], &rest[at..]]
+        } else {
+            vec![&rest[..at], &rest[at..]]
+        }
     } else {
         vec![rest]
     };
