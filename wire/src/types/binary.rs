@@ -10,7 +10,7 @@ use super::datetime::interval::{self, Interval};
 use super::datetime::{DAY, Date, Time, Timestamp};
 use super::numeric::Numeric;
 use super::text::{self, element_text, element_value};
-use super::{catalog, json, oid, utf8};
+use super::{catalog, json, object_name, oid, utf8};
 use crate::error::SqlError;
 
 fn malformed(what: &str) -> SqlError {
@@ -268,6 +268,9 @@ pub fn encode(type_oid: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(
         // The text types, json, and whatever else is text on the wire too: any cell in its own text form.
         (oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::UNKNOWN | oid::PG_NODE_TREE, _) => {
             text::encode(oid::TEXT, value, &crate::session::settings::Formats::default(), out);
+        }
+        (reg, ValueRef::Text(text)) if object_name::is_object_type(reg) => {
+            out.extend_from_slice(&object_name::split(text).ok_or_else(refuse)?.0.to_be_bytes());
         }
         (_, ValueRef::Text(text)) => match catalog::element_of(type_oid) {
             Some(element) => encode_array(element, &Array::parse(text).map_err(|_| refuse())?, out)?,
