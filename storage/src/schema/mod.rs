@@ -26,6 +26,9 @@ mod rules;
 mod stored;
 mod syntax;
 
+#[cfg(test)]
+mod replication_tests;
+
 pub use apply::{Report, apply_files};
 pub use declared::{Location, SchemaFile};
 pub use execute::execute_ddl;

@@ -1,0 +1,191 @@
+//! Schema changes and capture together: what changes in a table is what other nodes hear of.
+
+use rusqlite::Connection;
+
+use super::ddl::{ColumnSpec, Ddl, DefaultSpec, StorageType, TableSpec};
+use super::model::{PgType, Schema};
+use super::{SchemaFile, apply_files, execute_ddl};
+use crate::change::ids::Timestamp;
+use crate::engine::{CaptureMode, Engine, EngineOptions};
+use crate::error::{DdlError, SchemaError};
+use crate::value::Value;
+
+/// A database whose transactions end, so that their changes can be read.
+struct Node {
+    engine: Engine,
+    schema: Schema,
+    _dir: tempfile::TempDir,
+}
+
+impl Node {
+    fn new(capture: CaptureMode) -> Self {
+        let dir = tempfile::tempdir().expect("directory");
+        let options = EngineOptions { capture, ..EngineOptions::default() };
+        let engine = Engine::open(&dir.path().join("db"), &options).expect("open");
+        Self { engine, schema: Schema::default(), _dir: dir }
+    }
+
+    fn conn(&self) -> &Connection {
+        self.engine.connection()
+    }
+
+    fn begin(&mut self) {
+        self.engine.begin().expect("begin");
+        self.engine.begin_version(Timestamp(1)).expect("begin version");
+    }
+
+    fn commit(&mut self) {
+        self.engine.end_version().expect("end version");
+        self.engine.commit().expect("commit");
+    }
+
+    fn write(&mut self, sql: &str) {
+        self.begin();
+        self.conn().execute_batch(sql).expect("write");
+        self.commit();
+    }
+
+    fn files(&mut self, text: &str) -> Result<(), SchemaError> {
+        let file = SchemaFile { path: "f.sql".to_owned(), text: text.to_owned() };
+        self.schema = apply_files(&mut self.engine, &self.schema, &[file])?.1;
+        Ok(())
+    }
+
+    fn ddl(&mut self, ddl: &Ddl) -> Result<(), DdlError> {
+        self.schema = execute_ddl(&mut self.engine, &self.schema, ddl)?.1;
+        Ok(())
+    }
+
+    /// Table, column, value and causal length of every change, in order.
+    fn changes(&self) -> Vec<String> {
+        let sql = "SELECT \"table\" || ' ' || cid || ' ' || coalesce(val, 'NULL') || ' ' || cl FROM crsql_changes ORDER BY db_version, seq";
+        let mut statement = self.conn().prepare(sql).expect("prepare");
+        let rows = statement.query_map([], |row| row.get(0)).expect("query");
+        rows.collect::<Result<_, _>>().expect("rows")
+    }
+}
+
+fn both(test: impl Fn(&mut Node)) {
+    for capture in [CaptureMode::Hook, CaptureMode::Trigger] {
+        test(&mut Node::new(capture));
+    }
+}
+
+fn text_column(name: &str, default: Option<&str>) -> ColumnSpec {
+    let default =
+        default.map(|text| DefaultSpec { pg_text: format!("'{text}'"), constant: Some(Value::Text(text.to_owned())) });
+    let pg_type = PgType { oid: 25, typmod: -1 };
+    ColumnSpec { name: name.to_owned(), pg_type, storage: StorageType::Text, not_null: false, default }
+}
+
+fn create(columns: &[&str], key: &[&str]) -> Ddl {
+    let table = TableSpec {
+        name: "t".to_owned(),
+        columns: columns.iter().map(|name| text_column(name, None)).collect(),
+        primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
+        primary_key_name: None,
+    };
+    Ddl::CreateTable { table, if_not_exists: false }
+}
+
+#[test]
+fn rows_of_an_adopted_table_become_changes() {
+    both(|node| {
+        node.write("CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (1, 'x')");
+        node.begin();
+        node.files("CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT)").expect("apply");
+        node.commit();
+        assert_eq!(node.changes(), ["t a x 1"]);
+    });
+}
+
+#[test]
+fn an_added_column_replicates_from_its_first_write() {
+    both(|node| {
+        node.begin();
+        node.ddl(&create(&["k", "a"], &["k"])).expect("create");
+        node.commit();
+        node.write("INSERT INTO t VALUES ('1', 'x'), ('2', 'y')");
+        node.begin();
+        let column = text_column("c", Some("new"));
+        node.ddl(&Ddl::AddColumn { table: "t".to_owned(), column, if_not_exists: false }).expect("add");
+        node.commit();
+        assert_eq!(node.changes(), ["t a x 1", "t a y 1"], "no row is written for the new column");
+        node.write("UPDATE t SET c = 'z' WHERE k = '2'");
+        assert_eq!(node.changes(), ["t a x 1", "t a y 1", "t c z 1"]);
+    });
+}
+
+#[test]
+fn truncate_is_a_replicated_delete_of_every_row() {
+    both(|node| {
+        node.begin();
+        node.ddl(&create(&["k", "a"], &["k"])).expect("create");
+        node.commit();
+        node.write("INSERT INTO t VALUES ('1', 'x'), ('2', 'y')");
+        node.begin();
+        node.ddl(&Ddl::Truncate { names: vec!["t".to_owned()] }).expect("truncate");
+        node.commit();
+        assert_eq!(node.changes(), ["t -1 NULL 2", "t -1 NULL 2"]);
+    });
+}
+
+#[test]
+fn a_table_made_anew_with_another_shape_replicates_in_that_shape() {
+    both(|node| {
+        node.begin();
+        node.conn().execute_batch("SAVEPOINT s").expect("savepoint");
+        let before = node.schema.clone();
+        node.ddl(&create(&["k", "a"], &["k"])).expect("create");
+        node.conn().execute_batch("INSERT INTO t VALUES ('1', 'x'); ROLLBACK TO s; RELEASE s").expect("undo");
+        node.schema = before;
+        node.ddl(&create(&["b", "k", "l"], &["k", "l"])).expect("create in another shape");
+        node.conn().execute_batch("INSERT INTO t VALUES ('x', '1', '2')").expect("insert");
+        node.commit();
+        assert_eq!(node.changes(), ["t b x 1"]);
+        node.begin();
+        node.ddl(&Ddl::DropTable { names: vec!["t".to_owned()], if_exists: false }).expect("drop");
+        node.ddl(&create(&["c", "k"], &["k"])).expect("create again");
+        node.conn().execute_batch("INSERT INTO t VALUES ('y', '1')").expect("insert");
+        node.commit();
+        assert_eq!(node.changes(), ["t c y 1"]);
+    });
+}
+
+#[test]
+fn a_key_added_to_an_emptied_table_starts_its_history() {
+    both(|node| {
+        node.begin();
+        node.ddl(&create(&["k", "a"], &[])).expect("create");
+        node.conn()
+            .execute_batch("INSERT INTO t (__corro_key, k, a) VALUES (corro_hidden_key(), '1', 'x'); DELETE FROM t")
+            .expect("write");
+        let columns = vec!["k".to_owned()];
+        node.ddl(&Ddl::AddPrimaryKey { table: "t".to_owned(), name: None, columns }).expect("add key");
+        node.conn().execute_batch("INSERT INTO t VALUES ('1', 'y')").expect("insert");
+        node.commit();
+        assert_eq!(node.changes(), ["t a y 1"]);
+    });
+}
+
+#[test]
+fn files_that_are_refused_leave_capture_as_it_was() {
+    both(|node| {
+        node.begin();
+        node.files("CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT)").expect("apply");
+        node.conn().execute_batch("INSERT INTO t VALUES (1, 'x')").expect("insert");
+        let refused = "CREATE TABLE s (k INTEGER PRIMARY KEY); CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT, b INT, c DEFAULT CURRENT_TIMESTAMP)";
+        node.files(refused).expect_err("a default that is not constant");
+        node.conn().execute_batch("UPDATE t SET a = 'y'").expect("update");
+        node.commit();
+        assert_eq!(node.changes(), ["t a y 1"]);
+        node.begin();
+        node.files(
+            "CREATE TABLE s (k TEXT NOT NULL PRIMARY KEY, v); CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT, b INT)",
+        )
+        .expect("apply");
+        node.conn().execute_batch("UPDATE t SET b = 2; INSERT INTO s VALUES ('k', 'v')").expect("write");
+        node.commit();
+        assert_eq!(node.changes(), ["t a y 1", "t b 2 1", "s v v 1"]);
+    });
+}
