@@ -1,5 +1,6 @@
 //! The engine: one synchronous, single-threaded write connection; transactions made of client versions; merge.
 
+pub(crate) mod authorizer;
 mod core;
 mod open;
 pub(crate) mod reading;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::gate::{Gate, Watch};
@@ -75,6 +76,8 @@ impl ReadConnection {
 fn prepare(conn: &Connection, shared: &Shared) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+    // The triggers that guard replicated tables would say that a function is missing; `query_only` says what is the matter.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     // Sorts and hashes of reads never touch the disk that the writer syncs.
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     for hook in &shared.options.on_open {

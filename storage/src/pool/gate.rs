@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
+use crate::engine::authorizer::Authorizer;
 use crate::error::{ExecuteError, LeaseLoss};
 use crate::store::Limits;
 
@@ -103,7 +104,10 @@ impl State {
 
 /// The gate of one connection.
 #[derive(Clone)]
-pub(crate) struct Gate(Arc<Mutex<State>>);
+pub(crate) struct Gate {
+    state: Arc<Mutex<State>>,
+    authorizer: Authorizer,
+}
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,9 +116,9 @@ impl fmt::Debug for Gate {
 }
 
 impl Gate {
-    /// Puts a gate on the connection, in place of any progress handler it had.
+    /// Puts a gate on the connection, in place of any progress handler and authorizer it had.
     pub(crate) fn install(conn: &mut Connection, mut watch: Watch) -> rusqlite::Result<Self> {
-        let gate = Self(Arc::new(Mutex::new(State::default())));
+        let gate = Self { state: Arc::default(), authorizer: Authorizer::install(conn)? };
         let asked = gate.clone();
         let handler = move || {
             let now = Instant::now();
@@ -127,6 +131,18 @@ impl Gate {
         };
         conn.progress_handler(INSTRUCTIONS_PER_CHECK, Some(handler))?;
         Ok(gate)
+    }
+
+    /// Prepares a client's statement, or takes it from the connection's cache.
+    ///
+    /// # Errors
+    /// What SQLite says, `not authorized` among it.
+    pub(crate) fn prepare<'conn>(
+        &self,
+        conn: &'conn Connection,
+        sql: &str,
+    ) -> rusqlite::Result<CachedStatement<'conn>> {
+        self.authorizer.for_client(|| conn.prepare_cached(sql))
     }
 
     /// Sets what may stop the next statement. Fails without running it if that has already happened.
@@ -163,7 +179,7 @@ impl Gate {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

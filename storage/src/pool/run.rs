@@ -44,7 +44,7 @@ pub(crate) fn run(
     statement: &Statement,
     on_row: OnRow<'_>,
 ) -> Result<Outcome, ExecuteError> {
-    let result = step(conn, statement, on_row);
+    let result = step(conn, gate, statement, on_row);
     let stopped = gate.disarm();
     result.map_err(|error| match (&error, stopped) {
         (ExecuteError::Interrupted, Some(stop)) => stop.into(),
@@ -52,9 +52,9 @@ pub(crate) fn run(
     })
 }
 
-fn step(conn: &Connection, statement: &Statement, on_row: OnRow<'_>) -> Result<Outcome, ExecuteError> {
+fn step(conn: &Connection, gate: &Gate, statement: &Statement, on_row: OnRow<'_>) -> Result<Outcome, ExecuteError> {
     let changes_before = conn.total_changes();
-    let mut prepared = conn.prepare_cached(&statement.sql)?;
+    let mut prepared = gate.prepare(conn, &statement.sql)?;
     let wanted = prepared.parameter_count();
     if statement.params.len() < wanted {
         let message = format!("statement has {wanted} parameters, {} values were bound", statement.params.len());

@@ -38,7 +38,8 @@ fn fixture_with(change: impl FnOnce(&mut StoreOptions)) -> Fixture {
     let mut options = options(&path);
     change(&mut options);
     let store = Store::open(options).expect("open");
-    write(&store, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)").expect("create");
+    let text = "CREATE TABLE t (id INTEGER PRIMARY KEY, v)".to_owned();
+    block_on(store.apply_schema_files(vec![SchemaFile { path: "t.sql".to_owned(), text }])).expect("create");
     Fixture { store, path, _dir: dir }
 }
 

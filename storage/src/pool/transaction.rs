@@ -193,7 +193,7 @@ impl Writer {
     }
 
     fn returns_from_write(&self, statement: &Statement) -> Result<bool, ExecuteError> {
-        let prepared = self.engine.connection().prepare_cached(&statement.sql)?;
+        let prepared = self.gate.prepare(self.engine.connection(), &statement.sql)?;
         Ok(!prepared.readonly() && prepared.column_count() > 0)
     }
 

@@ -37,4 +37,5 @@ pub use lexer::quote_name;
 pub use load::load;
 pub use oid::{OID_USER_MAX, OID_USER_MIN, oid_of};
 pub use parse::SCHEMA_TEXT_BYTES_MAX;
+pub(crate) use rules::is_reserved;
 pub use rules::{Rule, Violation};

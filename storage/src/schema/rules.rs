@@ -154,7 +154,7 @@ pub(super) fn table_violations(
 }
 
 /// Names that belong to SQLite, to the CRDT engine or to our own catalog.
-pub(super) fn is_reserved(name: &str) -> bool {
+pub(crate) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.starts_with("sqlite_")
         || name.starts_with("crsql_")
