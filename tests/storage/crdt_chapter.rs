@@ -13,7 +13,8 @@ fn the_crdt_chapter_runs_statement_for_statement_in_the_stock_shell() {
     let extension = build_extension();
     let sites = [1, 2].map(|database| {
         let path = directory.path().join(format!("{database}.db"));
-        let answer = shell(&path, &extension, &["select hex(site_id) from crsql_site_id where ordinal = 0;".to_owned()]);
+        let answer =
+            shell(&path, &extension, &["select hex(site_id) from crsql_site_id where ordinal = 0;".to_owned()]);
         answer[0].trim().to_owned()
     });
     assert_ne!(sites[0], sites[1], "every database has an identity of its own");
@@ -46,7 +47,8 @@ fn parse(transcript: &str) -> Vec<Block> {
             let block = blocks.last_mut().expect("a transcript begins with a database");
             block.statements.push((statement.to_owned(), String::new()));
         } else {
-            let (_, expected) = blocks.last_mut().and_then(|b| b.statements.last_mut()).expect("output follows a statement");
+            let (_, expected) =
+                blocks.last_mut().and_then(|b| b.statements.last_mut()).expect("output follows a statement");
             expected.push_str(line);
             expected.push('\n');
         }
