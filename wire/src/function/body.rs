@@ -20,7 +20,11 @@ pub(super) type Body = fn(&Arguments<'_>) -> Result<Value, SqlError>;
 pub(super) struct Arguments<'a>(Vec<ValueRef<'a>>);
 
 impl<'a> Arguments<'a> {
-    fn of(ctx: &'a Context<'_>) -> Result<Self, SqlError> {
+    pub(super) fn new(values: Vec<ValueRef<'a>>) -> Self {
+        Self(values)
+    }
+
+    pub(super) fn of(ctx: &'a Context<'_>) -> Result<Self, SqlError> {
         (0..ctx.len()).map(|at| borrowed(ctx.get_raw(at))).collect::<Result<_, _>>().map(Self)
     }
 

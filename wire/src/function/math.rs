@@ -43,6 +43,7 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "scale"(NUMERIC) -> INT4, Immutable, Call("pg_scale_numeric");
     "trim_scale"(NUMERIC) -> NUMERIC, Immutable, Call("pg_trim_scale");
     "sqrt"(FLOAT8) -> FLOAT8, Immutable, Call("pg_sqrt_float");
+    "sqrt"(NUMERIC) -> NUMERIC, Immutable, Call("pg_sqrt_numeric");
     "cbrt"(FLOAT8) -> FLOAT8, Immutable, Call("pg_cbrt");
     "power"(FLOAT8, FLOAT8) -> FLOAT8, Immutable, Call("pg_power_float");
     "pow"(FLOAT8, FLOAT8) -> FLOAT8, Immutable, Call("pg_power_float");
@@ -287,6 +288,7 @@ fn register_numerics(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_ceil_numeric", 1, |a| numeric(Ok(a.numeric(0)?.ceiling())))?;
     strict(conn, "pg_floor_numeric", 1, |a| numeric(Ok(a.numeric(0)?.floor())))?;
     strict(conn, "pg_sign_numeric", 1, |a| numeric(Ok(a.numeric(0)?.signum())))?;
+    strict(conn, "pg_sqrt_numeric", 1, |a| numeric(a.numeric(0)?.square_root()))?;
     strict(conn, "pg_trim_scale", 1, |a| numeric(Ok(a.numeric(0)?.without_trailing_zeros())))?;
     strict(conn, "pg_scale_numeric", 1, |a| match a.numeric(0)? {
         Numeric::Finite(value) => Ok(Value::Integer(i64::from(Numeric::Finite(value).scale()))),
@@ -343,5 +345,8 @@ mod tests {
         check("'1.0' = '1.000' COLLATE pg_numeric", "1");
         check("'NaN' > 'Infinity' COLLATE pg_numeric", "1");
         check("pg_round_numeric('2.5', 0)", "3");
+        check("pg_sqrt_numeric('2')", "1.414213562373095");
+        check("pg_sqrt_numeric('1000000')", "1000.0000000000000");
+        check("pg_sqrt_numeric('0.01')", "0.10000000000000000");
     }
 }

@@ -11,6 +11,7 @@ use storage::rusqlite::{self, Connection};
 
 use crate::types::{catalog as types, oid};
 
+mod aggregate;
 mod body;
 mod cast;
 mod catalog;
@@ -21,6 +22,8 @@ mod math;
 mod operator;
 mod pattern;
 mod regtype;
+mod series;
+mod set_returning;
 mod string;
 
 pub use string::{quote_identifier, quote_literal};
@@ -132,7 +135,14 @@ macro_rules! function_table {
 pub(crate) use function_table;
 
 /// The parts of the function table, each beside its bodies.
-static PARTS: &[&[Function]] = &[math::FUNCTIONS, string::FUNCTIONS, pattern::FUNCTIONS, catalog::FUNCTIONS];
+static PARTS: &[&[Function]] = &[
+    math::FUNCTIONS,
+    string::FUNCTIONS,
+    pattern::FUNCTIONS,
+    catalog::FUNCTIONS,
+    aggregate::FUNCTIONS,
+    series::FUNCTIONS,
+];
 
 static SORTED_FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let mut all: Vec<Function> = PARTS.iter().flat_map(|part| part.iter().copied()).collect();
@@ -230,6 +240,8 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     math::register(conn)?;
     string::register(conn)?;
     pattern::register(conn)?;
+    aggregate::register(conn)?;
+    set_returning::register(conn)?;
     catalog::register(conn)?;
     regtype::register(conn)?;
     cast::register(conn)?;

@@ -16,6 +16,7 @@ use super::Form::{Call, Pattern};
 use super::body::{Arguments, boolean, lenient, strict, text};
 use super::{Function, function_table};
 use crate::error::SqlError;
+use crate::types::array::Array;
 
 /// Compiled patterns kept a thread: enough for the patterns of a few statements.
 const CACHE_MAX: usize = 64;
@@ -32,6 +33,9 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "regexp_like"(TEXT, TEXT, TEXT) -> BOOL, Immutable, Call("pg_regex_flags");
     "regexp_count"(TEXT, TEXT) -> INT4, Immutable, Call("pg_regex_count");
     "regexp_substr"(TEXT, TEXT) -> TEXT, Immutable, Call("pg_regex_find");
+    "regexp_match"(TEXT, TEXT) -> TEXT_ARRAY, Immutable, Pattern("pg_regex_match({0}, {1}, '')");
+    "regexp_match"(TEXT, TEXT, TEXT) -> TEXT_ARRAY, Immutable, Call("pg_regex_match");
+    "regexp_split_to_array"(TEXT, TEXT) -> TEXT_ARRAY, Immutable, Call("pg_regex_split_array");
     "regexp_replace"(TEXT, TEXT, TEXT) -> TEXT, Immutable, Call("pg_regex_replace");
     "regexp_replace"(TEXT, TEXT, TEXT, TEXT) -> TEXT, Immutable, Call("pg_regex_replace");
     "substring"(TEXT, TEXT) -> TEXT, Immutable, Call("pg_regex_substring");
@@ -67,6 +71,19 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
         // The first parenthesised group, if there is one, else all that matched.
         let group = if found.len() > 1 { found.get(1) } else { found.get(0) };
         Ok(group.map_or(Value::Null, |group| text(group.as_str())))
+    })?;
+    strict(conn, "pg_regex_match", 3, |a| {
+        let (regex, all) = with_flags(&a.text(1)?, &a.text(2)?)?;
+        if all {
+            return Err(SqlError::new("22023", "regexp_match() does not support the \"global\" option")
+                .hint("Use the regexp_matches function instead."));
+        }
+        let value = a.text(0)?;
+        Ok(regex.captures(&value).map_or(Value::Null, |found| text(groups(&found).to_string())))
+    })?;
+    strict(conn, "pg_regex_split_array", 2, |a| {
+        let parts = split(&*compiled(&a.text(1)?, false)?, &a.text(0)?);
+        Ok(text(Array::of(parts.into_iter().map(Some).collect()).to_string()))
     })?;
     strict(conn, "pg_regex_replace", 3, |a| replace(a, ""))?;
     strict(conn, "pg_regex_replace", 4, |a| replace(a, &a.text(3)?))
@@ -392,6 +409,27 @@ fn replace(a: &Arguments<'_>, flag_text: &str) -> Result<Value, SqlError> {
     }
     out.push_str(&value[end..]);
     Ok(text(out))
+}
+
+/// What a match captured: its groups, or all of it where there are none.
+pub(super) fn groups(found: &regex::Captures<'_>) -> Array {
+    let first = usize::from(found.len() > 1);
+    Array::of(found.iter().skip(first).map(|group| group.map(|group| group.as_str().to_owned())).collect())
+}
+
+/// The parts of a text between matches; empty matches at either end do not count.
+pub(super) fn split(regex: &Regex, value: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut end = 0;
+    for found in regex.find_iter(value) {
+        if found.is_empty() && (found.start() == 0 || found.start() == value.len()) {
+            continue;
+        }
+        parts.push(value[end..found.start()].to_owned());
+        end = found.end();
+    }
+    parts.push(value[end..].to_owned());
+    parts
 }
 
 /// Appends the replacement: `\1` to `\9` are groups, `\&` is the whole match, `\\` a backslash.

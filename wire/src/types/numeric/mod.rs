@@ -5,6 +5,7 @@
 //! 131072 digits before the point, 16383 behind it; beyond them 22003.
 
 mod arithmetic;
+mod transcendental;
 
 use std::cmp::Ordering;
 use std::fmt;
