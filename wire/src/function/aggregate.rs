@@ -117,10 +117,7 @@ trait State: Default + Send + UnwindSafe + RefUnwindSafe {
 /// Runs a [`State`] for SQLite.
 struct Runner<S>(PhantomData<fn() -> S>);
 
-fn step<S: State>(
-    ctx: &Context<'_>,
-    run: impl FnOnce(&Arguments<'_>) -> Result<(), SqlError>,
-) -> rusqlite::Result<()> {
+fn step<S: State>(ctx: &Context<'_>, run: impl FnOnce(&Arguments<'_>) -> Result<(), SqlError>) -> rusqlite::Result<()> {
     let arguments = Arguments::of(ctx).map_err(|error| raise(&error))?;
     if !S::TAKES_NULL && arguments.is_null(0) {
         return Ok(());
@@ -158,8 +155,7 @@ impl<S: State> WindowAggregate<S, Out> for Runner<S> {
 }
 
 fn add<S: State + 'static>(conn: &Connection, name: &str, arity: i32) -> rusqlite::Result<()> {
-    let flags =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS | FunctionFlags::SQLITE_DETERMINISTIC;
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_window_function(name, arity, flags, Runner::<S>(PhantomData))
 }
 
@@ -272,7 +268,9 @@ impl Floats {
 
     /// The variance over `count - correction` degrees of freedom, in two passes.
     fn variance(&self, correction: usize) -> Result<Option<f64>, SqlError> {
-        let Some(freedom) = self.0.len().checked_sub(correction).filter(|freedom| *freedom > 0) else { return Ok(None) };
+        let Some(freedom) = self.0.len().checked_sub(correction).filter(|freedom| *freedom > 0) else {
+            return Ok(None);
+        };
         let mean = self.sum()? / self.0.len() as f64;
         Ok(Some(self.0.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom as f64))
     }

@@ -74,7 +74,9 @@ fn integers(values: &[Value]) -> Result<Rows, SqlError> {
     // The series ends, too, where the next number would overflow.
     let series = std::iter::successors(Some(start), move |value| value.checked_add(step));
     Ok(Box::new(
-        series.take_while(move |value| if step > 0 { *value <= stop } else { *value >= stop }).map(|v| Ok(Value::Integer(v))),
+        series
+            .take_while(move |value| if step > 0 { *value <= stop } else { *value >= stop })
+            .map(|v| Ok(Value::Integer(v))),
     ))
 }
 
@@ -250,13 +252,22 @@ mod tests {
 
     #[test]
     fn series_of_moments_follow_the_calendar() {
-        rows("pg_series_timestamp('2024-01-31 00:00:00', '2024-03-31 00:00:00', '1 mon')", "2024-01-31 00:00:00 2024-02-29 00:00:00 2024-03-29 00:00:00");
-        rows("pg_series_timestamptz('2024-03-30 12:00:00+00', '2024-03-31 12:00:00+00', '1 day', 'Europe/Berlin')", "2024-03-30 12:00:00+00 2024-03-31 11:00:00+00");
+        rows(
+            "pg_series_timestamp('2024-01-31 00:00:00', '2024-03-31 00:00:00', '1 mon')",
+            "2024-01-31 00:00:00 2024-02-29 00:00:00 2024-03-29 00:00:00",
+        );
+        rows(
+            "pg_series_timestamptz('2024-03-30 12:00:00+00', '2024-03-31 12:00:00+00', '1 day', 'Europe/Berlin')",
+            "2024-03-30 12:00:00+00 2024-03-31 11:00:00+00",
+        );
     }
 
     #[test]
     fn arguments_may_come_from_another_table() {
-        check("(SELECT group_concat(a.value || b.value, ' ') FROM pg_series_int(1, 3, 1) a, pg_series_int(1, a.value, 1) b)", "11 21 22 31 32 33");
+        check(
+            "(SELECT group_concat(a.value || b.value, ' ') FROM pg_series_int(1, 3, 1) a, pg_series_int(1, a.value, 1) b)",
+            "11 21 22 31 32 33",
+        );
     }
 
     #[test]

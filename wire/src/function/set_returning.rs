@@ -27,7 +27,8 @@ const ARGUMENTS_MAX: usize = 5;
 /// The first hidden column, which is the first argument.
 const FIRST_ARGUMENT: c_int = 2;
 /// The hidden columns are the arguments.
-const DECLARATION: &CStr = c"CREATE TABLE x(value, ordinality INTEGER, a0 HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN)";
+const DECLARATION: &CStr =
+    c"CREATE TABLE x(value, ordinality INTEGER, a0 HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN)";
 
 #[repr(C)]
 struct Table {
