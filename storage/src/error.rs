@@ -173,8 +173,8 @@ impl From<crate::sqlite::SqliteError> for ExecuteError {
 pub enum ApplyError {
     /// The peer sent something that no correct node sends: an unreadable key, an even causal length with cells. Nothing of
     /// this changeset was written.
-    #[error("malformed change of table {table}: {reason}")]
-    Malformed { table: String, reason: String },
+    #[error("malformed changeset: {reason}")]
+    Malformed { reason: String },
     /// SQLite refused the write.
     #[error("apply changes: {0}")]
     Execute(#[from] ExecuteError),

@@ -12,6 +12,7 @@ pub mod crsql;
 pub mod engine;
 #[cfg(feature = "bundled")]
 pub mod error;
+pub mod ledger;
 #[cfg(feature = "bundled")]
 mod maintenance;
 #[cfg(feature = "bundled")]

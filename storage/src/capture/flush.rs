@@ -309,7 +309,8 @@ fn flush_merged(db: Db, inner: &mut Inner) -> Result<()> {
 /// Table number of a merged change that lost: only its version is noted.
 pub const SEEN_ONLY: u32 = u32::MAX;
 
-fn raise_head(db: Db, site: u32, version: u64) -> Result<()> {
+/// Raises the newest version seen of a site.
+pub fn raise_head(db: Db, site: u32, version: u64) -> Result<()> {
     db.prepare("INSERT INTO crsql_heads (site, version) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET version = max(version, excluded.version)")?
         .run(&[Cell::Integer(i64::from(site)), integer(version)])
 }

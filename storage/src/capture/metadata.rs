@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::capture::buffer::KeyRef;
-use crate::crsql::table::Table;
+use crate::crsql::table::{Table, quote};
 use crate::record::log::Key;
 use crate::sqlite::db::Result;
 use crate::sqlite::{Cell, Db, Stmt};
@@ -61,7 +61,12 @@ pub struct Statements {
     newest_version: Option<Stmt>,
     schema_version: Option<Stmt>,
     put_log: Option<Stmt>,
+    /// By table number, columns written, and whether many rows come at once.
+    upserts: HashMap<(u32, Vec<u16>, bool), Stmt>,
 }
+
+/// Most upserts kept; past it all are dropped and made again as needed.
+const UPSERTS_MAX: usize = 512;
 
 impl Statements {
     /// Finalises all.
@@ -70,6 +75,7 @@ impl Statements {
         self.newest_version = None;
         self.schema_version = None;
         self.put_log = None;
+        self.upserts.clear();
     }
 
     /// SQLite's counter of schema changes.
@@ -116,6 +122,19 @@ impl Statements {
                 stmt.run(&[Cell::Integer(i64::from(site)), integer(version), integer(chunk), Cell::Blob(body)])
             }
             None => Ok(()),
+        }
+    }
+
+    /// Writes key and columns of rows that come from `source` (a SELECT or VALUES), whether they exist or not.
+    pub fn upsert(&mut self, db: Db, table: &Table, columns: &[u16], many: bool, source: &str) -> Result<&mut Stmt> {
+        if self.upserts.len() >= UPSERTS_MAX {
+            self.upserts.clear();
+        }
+        match self.upserts.entry((table.number, columns.to_vec(), many)) {
+            std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                Ok(entry.insert(db.prepare(&upsert_sql(table, columns, source))?))
+            }
         }
     }
 
@@ -212,6 +231,21 @@ impl Statements {
         stmt.reset();
         Ok(index)
     }
+}
+
+fn upsert_sql(table: &Table, columns: &[u16], source: &str) -> String {
+    let keys: Vec<String> = table.key.iter().map(|c| quote(&c.name)).collect();
+    let names: Vec<String> =
+        columns.iter().filter_map(|n| table.column_numbered(*n)).map(|(_, c)| quote(&c.name)).collect();
+    let all: Vec<&str> = keys.iter().chain(&names).map(String::as_str).collect();
+    let sets: Vec<String> = names.iter().map(|n| format!("{n} = excluded.{n}")).collect();
+    let action = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+    format!(
+        "INSERT INTO {} ({}) {source} ON CONFLICT ({}) DO {action}",
+        quote(&table.name),
+        all.join(", "),
+        keys.join(", ")
+    )
 }
 
 /// A key as SQLite stores it.

@@ -37,6 +37,11 @@ impl RangeSet {
         self.ranges.range(..=start).next_back().is_some_and(|(_, &e)| e >= end)
     }
 
+    /// The maximal range that holds `value`.
+    pub fn range_of(&self, value: u64) -> Option<(u64, u64)> {
+        self.ranges.range(..=value).next_back().map(|(&start, &end)| (start, end)).filter(|(_, end)| *end >= value)
+    }
+
     /// Adds `start..=end`; nothing if `start > end`.
     pub fn insert(&mut self, start: u64, end: u64) {
         if start > end {

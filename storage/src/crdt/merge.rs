@@ -74,6 +74,8 @@ pub fn merge<L: Local>(meta: &mut RowMeta, incoming: &Incoming<'_>, local: &mut 
         return Ok(Effect::Delete);
     }
     let Some(column) = incoming.column else {
+        // Of two sites that tell the same creation each node keeps the one it heard first, as cr-sqlite does: only the clock
+        // of a living row's sentinel differs between nodes, which no decision reads.
         if !newer_life {
             return Ok(Effect::None);
         }

@@ -281,19 +281,22 @@ impl ChangesCursor {
 
 /// Reads the captured columns of the row with the bound key.
 pub fn select_row(table: &Table) -> String {
-    let columns: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
+    let mut columns: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
+    if columns.is_empty() {
+        columns.push("NULL".to_owned());
+    }
     format!("SELECT {} FROM {} WHERE {}", columns.join(", "), quote(&table.name), table.key_condition(1))
 }
 
 /// A key that outlives the record it was read from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum OwnedKey {
+pub(super) enum OwnedKey {
     Integer(i64),
     Packed(Vec<u8>),
 }
 
 impl OwnedKey {
-    fn as_key(&self) -> Key<'_> {
+    pub(super) fn as_key(&self) -> Key<'_> {
         match self {
             Self::Integer(i) => Key::Integer(*i),
             Self::Packed(bytes) => Key::Packed(bytes),
@@ -302,7 +305,7 @@ impl OwnedKey {
 }
 
 /// The ts of a version and the rows its log names, each once.
-fn touched_rows(replica: &Replica, site: u32, version: u64) -> Result<(u64, Vec<(u32, OwnedKey)>)> {
+pub(super) fn touched_rows(replica: &Replica, site: u32, version: u64) -> Result<(u64, Vec<(u32, OwnedKey)>)> {
     let mut ts = None;
     let mut touched = Vec::new();
     let version = i64::try_from(version).unwrap_or(i64::MAX);

@@ -7,6 +7,8 @@ use super::clocks::ClocksTable;
 use super::replica::{Replica, newest_version};
 use super::table;
 use super::unpack::UnpackTable;
+use crate::apply::execute;
+use crate::apply::incoming::IncomingTable;
 use crate::capture::buffer::{Captured, Operation};
 use crate::capture::trigger;
 use crate::capture::vtab::{StagedTable, TransactionTable};
@@ -47,6 +49,7 @@ pub fn register(replica: &Rc<Replica>) -> Result<()> {
     }
     create_module::<TransactionTable>(db, "crsql_transaction", replica)?;
     create_module::<StagedTable>(db, "crsql_staged", replica)?;
+    create_module::<IncomingTable>(db, "crsql_incoming", replica)?;
     create_module::<ChangesTable>(db, "crsql_changes", replica)?;
     create_module::<ClocksTable>(db, "crsql_clocks", replica)?;
     create_module::<UnpackTable>(db, "crsql_unpack_columns", replica)
@@ -88,7 +91,7 @@ pub fn make_replicated(replica: &Replica, name: &str) -> Result<()> {
             capture_existing_rows(replica, name)?;
             replica.flush()?;
         }
-        Ok(())
+        execute::retry_parked(replica).map(|_| ())
     })
 }
 
@@ -105,7 +108,8 @@ pub fn finish_alteration(replica: &Replica, name: &str) -> Result<()> {
     in_savepoint(replica, || {
         replica.flush()?;
         replica.as_internal(|| table::follow_alteration(replica.db, name))?;
-        replica.inner.borrow_mut().refresh_catalog(replica.db)
+        replica.inner.borrow_mut().refresh_catalog(replica.db)?;
+        execute::retry_parked(replica).map(|_| ())
     })
 }
 

@@ -4,6 +4,7 @@ pub mod changes;
 pub mod clocks;
 pub mod functions;
 pub mod node_lock;
+pub mod read;
 pub mod replica;
 pub mod site;
 pub mod table;

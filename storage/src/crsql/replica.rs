@@ -10,10 +10,12 @@ use std::rc::Rc;
 use super::node_lock::NodeLock;
 use super::site::Sites;
 use super::table::{Catalog, Table};
+use crate::apply::incoming::IncomingRows;
 use crate::capture::buffer::Buffer;
 use crate::capture::flush;
 use crate::capture::metadata::{Staging, Statements};
 use crate::change::ids::SiteId;
+use crate::ledger::known::Ledger;
 use crate::sqlite::db::Result;
 use crate::sqlite::{Cell, Db, SqliteError};
 
@@ -37,6 +39,7 @@ pub struct Inner {
     /// This node's newest version before the open one; `None` until read in this transaction.
     pub own_version: Option<u64>,
     pub statements: Statements,
+    pub ledger: Ledger,
 }
 
 /// See the module.
@@ -50,6 +53,7 @@ pub struct Replica {
     pub merges_equal_values: Flag<bool>,
     pub inner: RefCell<Inner>,
     pub staging: RefCell<Staging>,
+    pub incoming: RefCell<IncomingRows>,
     /// Held by the node that runs on this file; a foreign writer takes it for each transaction.
     guard: RefCell<Option<NodeLock>>,
 }
@@ -66,7 +70,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS crsql_log (site INTEGER NOT NULL, version INTEGER NOT NULL, chunk INTEGER NOT NULL, body BLOB NOT NULL,
         PRIMARY KEY (site, version, chunk)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS crsql_heads (site INTEGER PRIMARY KEY, version INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS crsql_gaps (site INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    CREATE TABLE IF NOT EXISTS crsql_known (site INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
         PRIMARY KEY (site, first)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS crsql_partials (site INTEGER NOT NULL, version INTEGER NOT NULL, first INTEGER NOT NULL,
         last INTEGER NOT NULL, last_seq INTEGER NOT NULL, ts INTEGER NOT NULL, reason TEXT, body BLOB NOT NULL,
@@ -114,6 +118,7 @@ impl Replica {
             merges_equal_values: Flag::new(true),
             inner: RefCell::default(),
             staging: RefCell::default(),
+            incoming: RefCell::default(),
             guard: RefCell::default(),
         })
     }
@@ -297,6 +302,7 @@ impl Replica {
                 }
                 inner.own_version = None;
                 inner.sites.clear();
+                inner.ledger.clear();
             }
         }
     }
@@ -349,6 +355,7 @@ impl Inner {
     /// The transaction was undone: what was read in it may never have been.
     fn forget(&mut self) {
         self.sites.clear();
+        self.ledger.clear();
         self.catalog = Rc::default();
         self.statements.clear();
     }

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use crate::apply::execute;
 use crate::change::changeset::Changeset;
 use crate::change::ids::{DbVersion, Seq, SiteId, Timestamp};
-use crate::crsql::functions;
+use crate::change::range::RangeSet;
 use crate::crsql::replica::{FORMAT, Replica};
+use crate::crsql::{functions, read};
 use crate::error::{ApplyError, ExecuteError, OpenError};
 use crate::sqlite::SqliteError;
 use core::Core;
@@ -35,6 +37,8 @@ pub struct Applied {
     pub impacted: u64,
     /// Changesets the ledger had already.
     pub known: u64,
+    /// Parts of versions that wait for the rest.
+    pub partial: u64,
     /// Changesets parked because this schema lacks a table or column.
     pub parked: u64,
 }
@@ -164,9 +168,27 @@ impl Engine {
     }
 
     /// Merges changesets in the open transaction, data, metadata and ledger together (I3).
+    ///
+    /// # Errors
+    /// [`ApplyError::Malformed`] names what no correct peer sends. Roll the transaction back after any error.
     pub fn apply(&mut self, changesets: &[Changeset]) -> Result<Applied, ApplyError> {
-        let _ = changesets;
-        Ok(Applied::default())
+        match execute::apply(self.core.replica(), changesets) {
+            Ok(done) => {
+                Ok(Applied { impacted: done.impacted, known: done.known, partial: done.partial, parked: done.parked })
+            }
+            Err(error) if error.code == execute::MALFORMED => Err(ApplyError::Malformed { reason: error.message }),
+            Err(error) => Err(ApplyError::Execute(error.into())),
+        }
+    }
+
+    /// What is left of a version: its cells that nothing newer has superseded. `None` if this node does not know the version.
+    pub fn changeset(&self, site: SiteId, version: DbVersion) -> Result<Option<Changeset>, ExecuteError> {
+        read::changeset(self.core.replica(), site, version).map_err(ExecuteError::from)
+    }
+
+    /// The whole versions this node has of a site.
+    pub fn known_versions(&self, site: SiteId) -> Result<RangeSet, ExecuteError> {
+        read::known_versions(self.core.replica(), site).map_err(ExecuteError::from)
     }
 
     /// Closes the connection cleanly.
@@ -184,3 +206,6 @@ impl Engine {
         self.conn.prepare_cached(sql)?.raw_execute().map(|_| ()).map_err(ExecuteError::from)
     }
 }
+
+#[cfg(test)]
+mod tests;
