@@ -8,7 +8,9 @@ use storage::Schema;
 
 use super::oids::DerivedOids;
 use super::rows::Rows;
-use super::{facts, information_schema, pg_attribute, pg_class, pg_constraint, pg_index, pg_misc, pg_proc, views};
+use super::{
+    facts, information_schema, pg_attribute, pg_class, pg_constraint, pg_index, pg_misc, pg_proc, pg_settings, views,
+};
 
 /// What the catalog says about the server itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub fn static_rows(options: &Options) -> Vec<Rows> {
         let mut all = facts::types();
         all.extend(facts::misc());
         all.extend(pg_proc::rows());
+        all.push(pg_settings::rows());
         all.push(pg_class::system());
         all.push(pg_attribute::system());
         all.iter_mut().for_each(pg_misc::complete);

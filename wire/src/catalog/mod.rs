@@ -30,6 +30,7 @@ mod pg_constraint;
 mod pg_index;
 mod pg_misc;
 mod pg_proc;
+mod pg_settings;
 mod relation;
 mod rows;
 mod views;
