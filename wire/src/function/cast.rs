@@ -17,6 +17,8 @@ pub(super) fn table() -> Vec<Cast> {
     numbers(&mut table);
     strings(&mut table);
     object_ids(&mut table);
+    add(&mut table, oid::INT2VECTOR, oid::INT2_ARRAY, Implicit, Call("pg_vector_to_array"));
+    add(&mut table, oid::OIDVECTOR, oid::OID_ARRAY, Implicit, Call("pg_vector_to_array"));
     table
 }
 

@@ -12,6 +12,7 @@ use storage::rusqlite::{self, Connection};
 use crate::types::{catalog as types, oid};
 
 mod aggregate;
+mod array;
 mod body;
 mod cast;
 mod catalog;
@@ -142,6 +143,7 @@ static PARTS: &[&[Function]] = &[
     catalog::FUNCTIONS,
     aggregate::FUNCTIONS,
     series::FUNCTIONS,
+    array::FUNCTIONS,
 ];
 
 static SORTED_FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
@@ -244,6 +246,7 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     set_returning::register(conn)?;
     catalog::register(conn)?;
     regtype::register(conn)?;
+    array::register(conn)?;
     cast::register(conn)?;
     Ok(())
 }

@@ -46,6 +46,7 @@ pub(super) fn table() -> Vec<Operator> {
     floats(&mut table);
     numerics(&mut table);
     strings(&mut table);
+    super::array::operators(&mut table);
     table
 }
 
