@@ -1,0 +1,227 @@
+//! Schema changes: names and types resolved, defaults checked and evaluated where they are constant.
+
+use storage::Ddl;
+use storage::Value;
+use storage::schema::ddl::{ColumnSpec, DefaultSpec, IndexKeySpec, StorageType, TableSpec};
+use storage::schema::model::PgType;
+
+use super::assign::freeze;
+use super::deparse::default_text;
+use super::{Binder, Env, literal_text, resolve_type};
+use crate::error::SqlError;
+use crate::ir::Node;
+use crate::sql::ast::{AlterAction, ColumnDefinition, KeyConstraint, LiteralRef, Name, ObjectName, Statement};
+use crate::sql::lexer::Token;
+use crate::types::oid;
+
+/// The text of a schema statement, for defaults.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DdlText<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) literals: &'a [Token],
+}
+
+/// Binds a schema statement; `None` for other statements. The text is the command tag.
+pub(crate) fn bind_ddl(env: &Env<'_>, text: DdlText<'_>, statement: &Statement) -> Result<Option<(Ddl, &'static str)>, SqlError> {
+    Ok(Some(match statement {
+        Statement::CreateTable(create) => {
+            let mut columns = Vec::with_capacity(create.columns.len());
+            for column in &create.columns {
+                if columns.iter().any(|other: &ColumnSpec| other.name == column.name.text) {
+                    let message = format!("column \"{}\" specified more than once", column.name.text);
+                    return Err(SqlError::new("42701", message).at(column.name.at));
+                }
+                columns.push(column_spec(env, text, column)?);
+            }
+            let name = own_name(&create.name)?;
+            let (primary_key, primary_key_name) = table_key(&name, create)?;
+            let table = TableSpec { name, columns, primary_key, primary_key_name };
+            (Ddl::CreateTable { table, if_not_exists: create.if_not_exists }, "CREATE TABLE")
+        }
+        Statement::CreateIndex(create) => {
+            let table = existing(env, &create.table)?;
+            let columns = create.columns.iter().map(|(name, descending)| IndexKeySpec { column: name.text.clone(), descending: *descending });
+            let ddl = Ddl::CreateIndex {
+                name: create.name.as_ref().map(|name| name.text.clone()),
+                table,
+                columns: columns.collect(),
+                if_not_exists: create.if_not_exists,
+            };
+            (ddl, "CREATE INDEX")
+        }
+        Statement::AlterTable { table, if_exists, actions } => {
+            if *if_exists && existing(env, table).is_err() {
+                return Err(SqlError::unsupported("ALTER TABLE IF EXISTS of a missing table is not supported").at(table.at()));
+            }
+            let name = existing(env, table)?;
+            let [action] = actions.as_slice() else {
+                return Err(SqlError::unsupported("several actions in one ALTER TABLE are not supported").at(table.at()));
+            };
+            (alter(env, text, name, action)?, "ALTER TABLE")
+        }
+        Statement::DropTable { names, if_exists } => (Ddl::DropTable { names: own_names(names)?, if_exists: *if_exists }, "DROP TABLE"),
+        Statement::DropIndex { names, if_exists } => (Ddl::DropIndex { names: own_names(names)?, if_exists: *if_exists }, "DROP INDEX"),
+        Statement::Truncate { names } => {
+            let mut tables = Vec::with_capacity(names.len());
+            for name in names {
+                tables.push(existing(env, name)?);
+            }
+            (Ddl::Truncate { names: tables }, "TRUNCATE TABLE")
+        }
+        Statement::Vacuum { tables, .. } => {
+            for table in tables {
+                existing(env, table)?;
+            }
+            (Ddl::Vacuum, "VACUUM")
+        }
+        Statement::Analyze { tables } => {
+            let mut names = Vec::with_capacity(tables.len());
+            for table in tables {
+                names.push(existing(env, table)?);
+            }
+            (Ddl::Analyze { tables: names }, "ANALYZE")
+        }
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::Prepare { .. }
+        | Statement::Utility(..) => return Ok(None),
+    }))
+}
+
+fn alter(env: &Env<'_>, text: DdlText<'_>, table: String, action: &AlterAction) -> Result<Ddl, SqlError> {
+    match action {
+        AlterAction::AddColumn { column, if_not_exists } => {
+            if let Some(constraint) = &column.primary_key {
+                let at = constraint.as_ref().map_or(column.name.at, |name| name.at);
+                return Err(SqlError::unsupported("ADD COLUMN with PRIMARY KEY is not supported").at(at));
+            }
+            let spec = column_spec(env, text, column)?;
+            Ok(Ddl::AddColumn { table, column: spec, if_not_exists: *if_not_exists })
+        }
+        AlterAction::AddPrimaryKey(KeyConstraint { name, columns }) => {
+            let declared = env.schema.table(&table);
+            for column in columns {
+                if declared.is_some_and(|table| !table.columns.iter().any(|known| !known.hidden && known.name == column.text)) {
+                    return Err(missing_key_column(column));
+                }
+            }
+            let columns = columns.iter().map(|column| column.text.clone()).collect();
+            Ok(Ddl::AddPrimaryKey { table, name: name.as_ref().map(|name| name.text.clone()), columns })
+        }
+    }
+}
+
+fn missing_key_column(column: &Name) -> SqlError {
+    SqlError::new("42703", format!("column \"{}\" named in key does not exist", column.text)).at(column.at)
+}
+
+/// A name to create in `public`.
+fn own_name(name: &ObjectName) -> Result<String, SqlError> {
+    match name.schema() {
+        None | Some("public") => Ok(name.last().to_owned()),
+        Some("pg_catalog" | "information_schema") => {
+            let message = format!("permission denied to create \"{}\"", name.display());
+            Err(SqlError::new("42501", message).detail("System catalog modifications are currently disallowed.").at(name.at()))
+        }
+        Some(schema) => Err(SqlError::new("3F000", format!("schema \"{schema}\" does not exist")).at(name.at())),
+    }
+}
+
+fn own_names(names: &[ObjectName]) -> Result<Vec<String>, SqlError> {
+    names.iter().map(own_name).collect()
+}
+
+/// The name of a table that must exist.
+fn existing(env: &Env<'_>, name: &ObjectName) -> Result<String, SqlError> {
+    let missing = || SqlError::new("42P01", format!("relation \"{}\" does not exist", name.display())).at(name.at());
+    if name.schema().is_some_and(|schema| schema != "public") {
+        return Err(missing());
+    }
+    env.schema.table(name.last()).map(|table| table.name.clone()).ok_or_else(missing)
+}
+
+fn table_key(table: &str, create: &crate::sql::ast::CreateTable) -> Result<(Vec<String>, Option<String>), SqlError> {
+    let mut keys: Vec<(u32, Option<String>, Vec<Name>)> = Vec::new();
+    for column in &create.columns {
+        if let Some(constraint) = &column.primary_key {
+            keys.push((column.name.at, constraint.as_ref().map(|name| name.text.clone()), vec![column.name.clone()]));
+        }
+    }
+    for (at, key) in &create.keys {
+        keys.push((*at, key.name.as_ref().map(|name| name.text.clone()), key.columns.clone()));
+    }
+    if let Some((at, ..)) = keys.get(1) {
+        return Err(SqlError::new("42P16", format!("multiple primary keys for table \"{table}\" are not allowed")).at(*at));
+    }
+    let Some((_, name, columns)) = keys.pop() else { return Ok((Vec::new(), None)) };
+    for (index, column) in columns.iter().enumerate() {
+        if !create.columns.iter().any(|known| known.name.text == column.text) {
+            return Err(missing_key_column(column));
+        }
+        if columns[..index].iter().any(|other| other.text == column.text) {
+            let message = format!("column \"{}\" appears twice in primary key constraint", column.text);
+            return Err(SqlError::new("42701", message).at(column.at));
+        }
+    }
+    Ok((columns.into_iter().map(|column| column.text).collect(), name))
+}
+
+fn column_spec(env: &Env<'_>, text: DdlText<'_>, column: &ColumnDefinition) -> Result<ColumnSpec, SqlError> {
+    let pg_type = resolve_type(&column.type_name)?;
+    if super::cast::category(pg_type.oid) == 'P' {
+        let message = format!("column \"{}\" has pseudo-type {}", column.name.text, column.type_name.name);
+        return Err(SqlError::new("42P16", message).at(column.name.at));
+    }
+    let default = match &column.default {
+        None => None,
+        Some(clause) => default_spec(env, text, clause, pg_type, &column.name.text)?,
+    };
+    let not_null = column.not_null || column.primary_key.is_some();
+    Ok(ColumnSpec { name: column.name.text.clone(), pg_type, storage: storage_type(pg_type.oid), not_null, default })
+}
+
+fn default_spec(
+    env: &Env<'_>,
+    text: DdlText<'_>,
+    clause: &crate::sql::ast::DefaultClause,
+    target: PgType,
+    column: &str,
+) -> Result<Option<DefaultSpec>, SqlError> {
+    let mut binder = Binder::new(env, text.source, text.literals, &[]);
+    let bound = binder.bind_default(&clause.expr, target, column)?;
+    let volatile = binder.facts.volatile;
+    let bound = freeze(bound, env, text.source, text.literals)?;
+    if bound.node == Node::Null {
+        return Ok(None);
+    }
+    let constant = match &bound.node {
+        Node::Constant(value) => Some(value.clone()),
+        _ if volatile => None,
+        _ => crate::emit::constant(&bound)?,
+    };
+    let written = text.source.get(clause.start as usize..clause.end as usize).unwrap_or_default();
+    let literal = |index: u16| literal_text(text.source, text.literals, LiteralRef { index, negative: false }).ok();
+    Ok(Some(DefaultSpec { pg_text: default_text(&clause.expr, target, written, &literal), constant: constant.filter(|value| *value != Value::Null) }))
+}
+
+/// Which storage classes keep a type's values unharmed.
+fn storage_type(type_oid: u32) -> StorageType {
+    match type_oid {
+        oid::BOOL
+        | oid::INT2
+        | oid::INT4
+        | oid::INT8
+        | oid::OID
+        | oid::XID
+        | oid::REGCLASS
+        | oid::REGTYPE
+        | oid::REGPROC
+        | oid::REGNAMESPACE
+        | oid::REGROLE => StorageType::Integer,
+        oid::FLOAT4 | oid::FLOAT8 => StorageType::Real,
+        oid::BYTEA => StorageType::Blob,
+        _ => StorageType::Text,
+    }
+}

@@ -1,0 +1,279 @@
+//! Predicates with their own syntax: IS, IN, BETWEEN, LIKE, ANY and ALL, row comparison.
+
+use super::cast::type_name;
+use super::{Binder, overload, plain};
+use crate::error::SqlError;
+use crate::function::{CastContext, Form};
+use crate::ir::{Expr, Node, QuantifiedSource};
+use crate::sql::ast::{self, BoolTest, ExprKind, LikeKind, OperatorName, Quantifier};
+use crate::types::{catalog, oid};
+
+fn named(name: &str) -> OperatorName {
+    OperatorName { name: name.to_owned(), schema: None }
+}
+
+fn negate(expr: Expr, negated: bool) -> Expr {
+    if negated {
+        let at = expr.at;
+        Expr::new(Node::Not(Box::new(expr)), oid::BOOL, at)
+    } else {
+        expr
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn is_null(&mut self, arg: &ast::Expr, negated: bool, at: u32) -> Result<Expr, SqlError> {
+        let arg = self.expr(arg)?;
+        let undetermined = matches!(arg.node, Node::Parameter(_)) && arg.ty.oid == oid::UNKNOWN;
+        let arg = if undetermined { arg } else { self.settle(arg)? };
+        Ok(Expr::new(Node::IsNull { arg: Box::new(arg), negated }, oid::BOOL, at))
+    }
+
+    pub(super) fn is_bool(&mut self, arg: &ast::Expr, test: BoolTest, negated: bool, at: u32) -> Result<Expr, SqlError> {
+        let word = match test {
+            BoolTest::True => "TRUE",
+            BoolTest::False => "FALSE",
+            BoolTest::Unknown => "UNKNOWN",
+        };
+        let clause = if negated { format!("IS NOT {word}") } else { format!("IS {word}") };
+        let arg = self.expr(arg)?;
+        let arg = Box::new(self.coerce_to_bool(arg, &clause)?);
+        Ok(Expr::new(Node::IsBool { arg, test, negated }, oid::BOOL, at))
+    }
+
+    pub(super) fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool, at: u32) -> Result<Expr, SqlError> {
+        let left = self.expr(left)?;
+        let right = self.expr(right)?;
+        let equal = self.operator(&named("="), Some(left), right, at)?;
+        let Node::Apply { form, args } = equal.node else { return Err(SqlError::new("XX000", "equality without operands").at(at)) };
+        let mut args = args.into_iter();
+        let (Some(left), Some(right)) = (args.next(), args.next()) else {
+            return Err(SqlError::new("XX000", "equality without operands").at(at));
+        };
+        Ok(Expr::new(Node::IsDistinct { form, left: Box::new(left), right: Box::new(right), negated }, oid::BOOL, at))
+    }
+
+    pub(super) fn row_comparison(
+        &mut self,
+        op: &OperatorName,
+        lefts: &[ast::Expr],
+        rights: &[ast::Expr],
+        at: u32,
+    ) -> Result<Expr, SqlError> {
+        if lefts.len() != rights.len() {
+            return Err(SqlError::new("42601", "unequal number of entries in row expressions").at(at));
+        }
+        if op.name != "=" && op.name != "<>" {
+            return Err(SqlError::unsupported(format!("comparison of rows with {} is not supported", op.name)).at(at));
+        }
+        let mut tests = Vec::with_capacity(lefts.len());
+        for (left, right) in lefts.iter().zip(rights) {
+            let left = self.expr(left)?;
+            let right = self.expr(right)?;
+            tests.push(self.operator(op, Some(left), right, at)?);
+        }
+        Ok(Expr::new(if op.name == "=" { Node::And(tests) } else { Node::Or(tests) }, oid::BOOL, at))
+    }
+
+    /// `a IN (b, c)`: one list under one type if the members meet in it, else a chain of comparisons, as in PostgreSQL.
+    pub(super) fn in_list(&mut self, arg: &ast::Expr, list: &[ast::Expr], negated: bool, at: u32) -> Result<Expr, SqlError> {
+        let equal = named("=");
+        if let ExprKind::Row(lefts) = &arg.kind {
+            let mut tests = Vec::with_capacity(list.len());
+            for member in list {
+                let ExprKind::Row(rights) = &member.kind else {
+                    return Err(SqlError::new("42601", "unequal number of entries in row expressions").at(member.at));
+                };
+                tests.push(self.row_comparison(&equal, lefts, rights, at)?);
+            }
+            return Ok(negate(Expr::new(Node::Or(tests), oid::BOOL, at), negated));
+        }
+        let arg = self.expr(arg)?;
+        let mut members = Vec::with_capacity(list.len());
+        for member in list {
+            members.push(self.expr(member)?);
+        }
+        let types: Vec<(u32, u32)> = std::iter::once(&arg).chain(&members).map(|expr| (expr.ty.oid, expr.at)).collect();
+        let fits = |common: u32| types.iter().all(|(oid, _)| super::cast::can_coerce(*oid, common, CastContext::Implicit));
+        if let Ok(common) = self.common_type(&types, "IN")
+            && members.len() > 1
+            && fits(common)
+            && self.lists_by_value(common)
+        {
+            let arg = Box::new(self.coerce(arg, common)?);
+            let mut converted = Vec::with_capacity(members.len());
+            for member in members {
+                converted.push(self.coerce(member, common)?);
+            }
+            return Ok(Expr::new(Node::In { arg, list: converted, negated }, oid::BOOL, at));
+        }
+        let mut tests = Vec::with_capacity(members.len());
+        for member in members {
+            tests.push(self.operator(&equal, Some(arg.clone()), member, at)?);
+        }
+        let any = match (tests.len(), tests.pop()) {
+            (1, Some(only)) => only,
+            (_, last) => {
+                tests.extend(last);
+                Expr::new(Node::Or(tests), oid::BOOL, at)
+            }
+        };
+        Ok(negate(any, negated))
+    }
+
+    /// Whether equality of the type is SQLite's equality under the type's collation.
+    fn lists_by_value(&self, type_oid: u32) -> bool {
+        let equality = overload::operator(crate::function::operators_named("="), Some(type_oid), type_oid);
+        match equality {
+            overload::Choice::One(found) => found.form == Form::Infix("=") || catalog::collation(type_oid).is_some(),
+            overload::Choice::Ambiguous | overload::Choice::Missing => false,
+        }
+    }
+
+    pub(super) fn in_query(&mut self, arg: &ast::Expr, query: &ast::Query, negated: bool, at: u32) -> Result<Expr, SqlError> {
+        let lefts: Vec<&ast::Expr> = match &arg.kind {
+            ExprKind::Row(list) => list.iter().collect(),
+            _ => vec![arg],
+        };
+        let query = self.subquery(query)?;
+        if query.outputs.len() != lefts.len() {
+            let which = if query.outputs.len() > lefts.len() { "many" } else { "few" };
+            return Err(SqlError::new("42601", format!("subquery has too {which} columns")).at(at));
+        }
+        let mut args = Vec::with_capacity(lefts.len());
+        let mut targets = Vec::with_capacity(lefts.len());
+        for (left, output) in lefts.into_iter().zip(&query.outputs) {
+            let left = self.expr(left)?;
+            // Equality resolves the operands' types; the query's column is then converted inside the query.
+            let probe = super::scope::column(0, "c1", output.ty);
+            let equal = self.operator(&named("="), Some(left), probe, at)?;
+            let Node::Apply { args: operands, .. } = equal.node else { continue };
+            let mut operands = operands.into_iter();
+            let (Some(left), Some(right)) = (operands.next(), operands.next()) else { continue };
+            targets.push(right.ty.oid);
+            if !self.lists_by_value(left.ty.oid) {
+                let message = format!("IN with a subquery over type {} is not supported", type_name(left.ty.oid));
+                return Err(SqlError::unsupported(message).at(at));
+            }
+            args.push(left);
+        }
+        let query = self.convert_outputs(query, &targets)?;
+        Ok(Expr::new(Node::InQuery { args, query: Box::new(query), negated }, oid::BOOL, at))
+    }
+
+    pub(super) fn between(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        let at = expr.at;
+        let ExprKind::Between { arg, low, high, symmetric, negated } = &expr.kind else {
+            return Err(SqlError::new("XX000", "not a BETWEEN").at(at));
+        };
+        let arg = self.expr(arg)?;
+        let low = self.expr(low)?;
+        let high = self.expr(high)?;
+        let mut range = |binder: &mut Self, arg: Expr, low: Expr, high: Expr| -> Result<Expr, SqlError> {
+            let from = binder.operator(&named(">="), Some(arg.clone()), low, at)?;
+            // The parameter's type may be known now.
+            let arg = binder.refreshed(arg);
+            let to = binder.operator(&named("<="), Some(arg), high, at)?;
+            Ok(Expr::new(Node::And(vec![from, to]), oid::BOOL, at))
+        };
+        let test = if *symmetric {
+            let forward = range(self, arg.clone(), low.clone(), high.clone())?;
+            let backward = range(self, self.refreshed(arg), self.refreshed(high), self.refreshed(low))?;
+            Expr::new(Node::Or(vec![forward, backward]), oid::BOOL, at)
+        } else {
+            range(self, arg, low, high)?
+        };
+        Ok(negate(test, *negated))
+    }
+
+    /// A parameter that was unknown when it was bound may have its type by now.
+    pub(super) fn refreshed(&mut self, expr: Expr) -> Expr {
+        if let (Node::Parameter(index), oid::UNKNOWN) = (&expr.node, expr.ty.oid) {
+            let known = self.parameter(*index).unwrap_or(oid::UNKNOWN);
+            return Expr { ty: plain(known), ..expr };
+        }
+        expr
+    }
+
+    pub(super) fn like(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        let at = expr.at;
+        let ExprKind::Like { kind, arg, pattern, escape, negated } = &expr.kind else {
+            return Err(SqlError::new("XX000", "not a LIKE").at(at));
+        };
+        let name = match (kind, negated) {
+            (LikeKind::Like, false) => "~~",
+            (LikeKind::Like, true) => "!~~",
+            (LikeKind::ILike, false) => "~~*",
+            (LikeKind::ILike, true) => "!~~*",
+            (LikeKind::SimilarTo, _) => return Err(SqlError::unsupported("SIMILAR TO is not supported").at(at)),
+        };
+        let left = self.expr(arg)?;
+        let mut right = self.expr(pattern)?;
+        if let Some(escape) = escape {
+            let escape = self.expr(escape)?;
+            right = self.function_of("like_escape", vec![right, escape], at)?;
+        }
+        self.operator(&named(name), Some(left), right, at)
+    }
+
+    /// `left op ANY (array)`.
+    pub(super) fn quantified_array(
+        &mut self,
+        left: &ast::Expr,
+        op: &OperatorName,
+        quantifier: Quantifier,
+        array: &ast::Expr,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
+        let left = self.expr(left)?;
+        let array = self.expr(array)?;
+        let id = self.new_relation();
+        // An untyped array beside a typed operand is an array of the operand's type, and the reverse.
+        let element = if array.ty.oid == oid::UNKNOWN {
+            let known = if left.ty.oid == oid::UNKNOWN { oid::TEXT } else { left.ty.oid };
+            known
+        } else {
+            match overload::element_type(array.ty.oid) {
+                Some(element) => element,
+                None => return Err(SqlError::new("42809", "op ANY/ALL (array) requires array on right side").at(at)),
+            }
+        };
+        let member = super::scope::column(id, "value", plain(element));
+        let test = self.operator(op, Some(left), member, at)?;
+        if test.ty.oid != oid::BOOL {
+            return Err(SqlError::new("42809", "op ANY/ALL (array) requires operator to yield boolean").at(at));
+        }
+        let array = match catalog::array_of(element) {
+            Some(target) if array.ty.oid == oid::UNKNOWN => self.coerce(array, target)?,
+            _ => array,
+        };
+        let source = QuantifiedSource::Array { id, array: Box::new(array) };
+        Ok(Expr::new(Node::Quantified { quantifier, test: Box::new(test), source }, oid::BOOL, at))
+    }
+
+    /// `left op ANY (query)`.
+    pub(super) fn quantified_query(
+        &mut self,
+        left: &ast::Expr,
+        op: &OperatorName,
+        quantifier: Quantifier,
+        query: &ast::Query,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
+        let negated = quantifier == Quantifier::All && op.name == "<>";
+        if (quantifier == Quantifier::Any && op.name == "=") || negated {
+            return self.in_query(left, query, negated, at);
+        }
+        let left = self.expr(left)?;
+        let query = self.one_column(query, at)?;
+        let id = self.new_relation();
+        let ty = query.outputs.first().map_or(plain(oid::TEXT), |output| output.ty);
+        let member = super::scope::column(id, "c1", ty);
+        let test = self.operator(op, Some(left), member, at)?;
+        if test.ty.oid != oid::BOOL {
+            return Err(SqlError::new("42809", "op ANY/ALL (array) requires operator to yield boolean").at(at));
+        }
+        let source = QuantifiedSource::Query { id, query: Box::new(query) };
+        Ok(Expr::new(Node::Quantified { quantifier, test: Box::new(test), source }, oid::BOOL, at))
+    }
+}

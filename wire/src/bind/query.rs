@@ -1,0 +1,562 @@
+//! Queries: WITH, SELECT, VALUES, set operations, ORDER BY, LIMIT.
+
+use super::cast::type_name;
+use super::from::CteEntry;
+use super::label::label;
+use super::scope::Scope;
+use super::{Binder, plain};
+use crate::error::SqlError;
+use crate::function::CastContext;
+use crate::ir::{Body, Cte, Expr, Node, OrderItem, OrderKey, Output, Query, Select};
+use crate::sql::ast::{self, Distinct, ExprKind, LiteralKind, SetOperator};
+use crate::types::{Representation, oid};
+
+impl Binder<'_> {
+    /// Binds a query; columns that nothing typed stay unknown until [`Self::settle_query`] or a target decides.
+    pub(super) fn query(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
+        let visible = self.ctes.len();
+        let result = self.query_with_ctes(query);
+        self.ctes.truncate(visible);
+        result
+    }
+
+    fn query_with_ctes(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
+        let (ctes, recursive) = self.with(query.with.as_ref())?;
+        self.scopes.push(Scope::default());
+        let result = self.query_in_scope(query, ctes, recursive);
+        self.scopes.pop();
+        result
+    }
+
+    fn query_in_scope(&mut self, query: &ast::Query, ctes: Vec<Cte>, recursive: bool) -> Result<Query, SqlError> {
+        let (body, outputs, order_by) = match &query.body {
+            ast::Body::Select(select) => {
+                let (select, outputs, order_by) = self.select(select, &query.order_by)?;
+                (Body::Select(Box::new(select)), outputs, order_by)
+            }
+            ast::Body::Values { rows, .. } => {
+                let (body, outputs) = self.values(rows)?;
+                let order_by = self.order_by_output(&query.order_by, &outputs)?;
+                (body, outputs, order_by)
+            }
+            ast::Body::Set { op, all, left, right, .. } => {
+                let (body, outputs) = self.set_operation(*op, *all, left, right)?;
+                let order_by = self.order_by_output(&query.order_by, &outputs)?;
+                (body, outputs, order_by)
+            }
+        };
+        let limit = self.row_count(query.limit.as_ref(), "LIMIT")?;
+        let offset = self.row_count(query.offset.as_ref(), "OFFSET")?;
+        Ok(Query { ctes, recursive, body, order_by, limit, offset, outputs })
+    }
+
+    /// Binds WITH; its tables are visible until the caller forgets them.
+    pub(super) fn with(&mut self, with: Option<&ast::With>) -> Result<(Vec<Cte>, bool), SqlError> {
+        let Some(with) = with else { return Ok((Vec::new(), false)) };
+        let mut ctes: Vec<Cte> = Vec::with_capacity(with.tables.len());
+        for (index, table) in with.tables.iter().enumerate() {
+            if with.tables[..index].iter().any(|other| other.name.text == table.name.text) {
+                let message = format!("WITH query name \"{}\" specified more than once", table.name.text);
+                return Err(SqlError::new("42712", message).at(table.name.at));
+            }
+            self.next_cte += 1;
+            let id = self.next_cte;
+            let query = if with.recursive { self.recursive_table(table, id)? } else { self.subquery(&table.query)? };
+            let outputs = renamed(&query.outputs, table)?;
+            self.ctes.push(CteEntry { name: table.name.text.clone(), id, outputs });
+            ctes.push(Cte { id, materialized: table.materialized, query });
+        }
+        Ok((ctes, with.recursive))
+    }
+
+    /// A table of WITH RECURSIVE sees itself in the second branch of its UNION, with the first branch's columns.
+    fn recursive_table(&mut self, table: &ast::Cte, id: u32) -> Result<Query, SqlError> {
+        let ast::Body::Set { op: SetOperator::Union, all, left, right, at } = &table.query.body else {
+            return self.subquery(&table.query);
+        };
+        let plain_query = table.query.order_by.is_empty() && table.query.limit.is_none() && table.query.offset.is_none();
+        if !plain_query || table.query.with.is_some() {
+            return self.subquery(&table.query);
+        }
+        let first = self.subquery(left)?;
+        let outputs = renamed(&first.outputs, table)?;
+        self.ctes.push(CteEntry { name: table.name.text.clone(), id, outputs });
+        let second = self.query(right);
+        self.ctes.pop();
+        let second = second?;
+        check_width(&first, &second, "UNION", *at)?;
+        let targets: Vec<u32> = first.outputs.iter().map(|output| output.ty.oid).collect();
+        for (index, (left, right)) in first.outputs.iter().zip(&second.outputs).enumerate() {
+            if right.ty.oid != oid::UNKNOWN && left.ty.oid != right.ty.oid {
+                let message = format!(
+                    "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall",
+                    table.name.text,
+                    index + 1,
+                    type_name(left.ty.oid),
+                    type_name(right.ty.oid)
+                );
+                return Err(SqlError::new("42804", message).hint("Cast the output of the non-recursive term to the correct type.").at(*at));
+            }
+        }
+        let second = self.convert_outputs(second, &targets)?;
+        let outputs = first.outputs.clone();
+        let body = Body::Set { op: SetOperator::Union, all: *all, left: Box::new(first), right: Box::new(second) };
+        Ok(Query { ctes: Vec::new(), recursive: false, body, order_by: Vec::new(), limit: None, offset: None, outputs })
+    }
+
+    fn select(
+        &mut self,
+        select: &ast::Select,
+        order_by: &[ast::OrderItem],
+    ) -> Result<(Select, Vec<Output>, Vec<OrderItem>), SqlError> {
+        let grouping = !select.group_by.is_empty();
+        let outer_literals = if grouping { self.shared_literals.replace(Vec::new()) } else { None };
+        let result = self.select_inner(select, order_by);
+        if grouping {
+            self.shared_literals = outer_literals;
+        }
+        result
+    }
+
+    fn select_inner(
+        &mut self,
+        select: &ast::Select,
+        order_by: &[ast::OrderItem],
+    ) -> Result<(Select, Vec<Output>, Vec<OrderItem>), SqlError> {
+        self.scope().windows.clone_from(&select.windows);
+        let mut from = self.from(&select.from)?;
+        let filter = self.clause(select.filter.as_ref(), "WHERE")?;
+        let (items, outputs) = self.select_items(&select.items)?;
+        let group_by = self.group_by(&select.group_by, &items, &outputs)?;
+        let having = self.having(select.having.as_ref())?;
+        let order_by = self.select_order(order_by, &items, &outputs, select)?;
+        let (distinct, distinct_on) = self.distinct(&select.distinct, &items, &outputs, &order_by)?;
+        let grouped = !group_by.is_empty() || self.scope().has_aggregates || having.is_some();
+        let lifted = std::mem::take(&mut self.scope().lifted);
+        if grouped && !lifted.is_empty() {
+            return Err(SqlError::unsupported("set-returning functions in a grouped query are not supported"));
+        }
+        from.extend(lifted);
+        let select = Select { distinct, distinct_on, items, from, filter, group_by, grouped, having };
+        if grouped {
+            self.check_grouping(&select, &order_by)?;
+        }
+        Ok((select, outputs, order_by))
+    }
+
+    /// A condition that holds no aggregates or windows.
+    pub(super) fn clause(&mut self, expr: Option<&ast::Expr>, clause: &'static str) -> Result<Option<Expr>, SqlError> {
+        let Some(expr) = expr else { return Ok(None) };
+        let aggregates = self.scope().no_aggregates.replace(clause);
+        let windows = self.scope().no_windows.replace(clause);
+        let bound = self.expr(expr).and_then(|bound| self.coerce_to_bool(bound, clause));
+        let scope = self.scope();
+        scope.no_aggregates = aggregates;
+        scope.no_windows = windows;
+        bound.map(Some)
+    }
+
+    fn having(&mut self, expr: Option<&ast::Expr>) -> Result<Option<Expr>, SqlError> {
+        let Some(expr) = expr else { return Ok(None) };
+        let windows = self.scope().no_windows.replace("HAVING");
+        let bound = self.expr(expr).and_then(|bound| self.coerce_to_bool(bound, "HAVING"));
+        self.scope().no_windows = windows;
+        bound.map(Some)
+    }
+
+    /// The select list, `*` expanded.
+    pub(super) fn select_items(&mut self, list: &[ast::SelectItem]) -> Result<(Vec<Expr>, Vec<Output>), SqlError> {
+        let mut items = Vec::with_capacity(list.len());
+        let mut outputs = Vec::with_capacity(list.len());
+        for item in list {
+            if let ExprKind::Star(parts) = &item.expr.kind {
+                for column in self.star(parts, item.expr.at)? {
+                    outputs.push(output(column.name, &column.expr));
+                    items.push(Expr { at: item.expr.at, ..column.expr });
+                }
+                continue;
+            }
+            self.scope().may_lift = true;
+            let expr = self.expr(&item.expr);
+            self.scope().may_lift = false;
+            let expr = expr?;
+            let name = item.alias.clone().unwrap_or_else(|| label(&item.expr));
+            outputs.push(output(name, &expr));
+            items.push(expr);
+        }
+        Ok((items, outputs))
+    }
+
+    /// An ordinal of the select list: `GROUP BY 1`, `ORDER BY 1`.
+    fn ordinal(&mut self, expr: &ast::Expr, count: usize, clause: &str) -> Result<Option<usize>, SqlError> {
+        let ExprKind::Literal(kind, literal) = &expr.kind else { return Ok(None) };
+        let (LiteralKind::Int4, false) = (*kind, literal.negative) else {
+            return Err(SqlError::new("42601", format!("non-integer constant in {clause}")).at(expr.at));
+        };
+        let text = self.pin(*literal)?;
+        match text.parse::<usize>() {
+            Ok(position) if (1..=count).contains(&position) => Ok(Some(position - 1)),
+            Ok(_) | Err(_) => Err(SqlError::new("42P10", format!("{clause} position {text} is not in select list")).at(expr.at)),
+        }
+    }
+
+    fn group_by(&mut self, list: &[ast::Expr], items: &[Expr], outputs: &[Output]) -> Result<Vec<Expr>, SqlError> {
+        let mut keys = Vec::with_capacity(list.len());
+        for expr in list {
+            let key = self.group_key(expr, items, outputs)?;
+            let key = self.settle(key)?;
+            self.check_groupable(key.ty.oid, key.at)?;
+            if super::group::holds_aggregate(&key) {
+                return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY").at(expr.at));
+            }
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    fn group_key(&mut self, expr: &ast::Expr, items: &[Expr], outputs: &[Output]) -> Result<Expr, SqlError> {
+        if let Some(position) = self.ordinal(expr, items.len(), "GROUP BY")? {
+            return Ok(items[position].clone());
+        }
+        if let ExprKind::Row(_) = expr.kind {
+            return Err(SqlError::unsupported("GROUP BY of a row is not supported").at(expr.at));
+        }
+        // A bare name is a column of FROM first, then a result column: the reverse of ORDER BY.
+        if let ExprKind::Column(parts) = &expr.kind
+            && let [name] = parts.as_slice()
+        {
+            let known = self.scope().items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns);
+            if !known.map(|column| &column.name).any(|known| *known == name.text)
+                && let Some(position) = output_named(outputs, items, &name.text, expr.at, "GROUP BY")?
+            {
+                return Ok(items[position].clone());
+            }
+        }
+        let aggregates = self.scope().no_aggregates.replace("GROUP BY");
+        let key = self.expr(expr);
+        self.scope().no_aggregates = aggregates;
+        key
+    }
+
+    /// ORDER BY of a SELECT: result columns by name or ordinal, else expressions over FROM.
+    fn select_order(
+        &mut self,
+        list: &[ast::OrderItem],
+        items: &[Expr],
+        outputs: &[Output],
+        select: &ast::Select,
+    ) -> Result<Vec<OrderItem>, SqlError> {
+        let mut keys = Vec::with_capacity(list.len());
+        for item in list {
+            let (key, type_oid) = match self.output_key(&item.expr, items, outputs)? {
+                Some(position) => (OrderKey::Output(position), outputs[position].ty.oid),
+                None => {
+                    let expr = self.expr(&item.expr)?;
+                    let expr = self.settle(expr)?;
+                    let type_oid = expr.ty.oid;
+                    match items.iter().position(|item| *item == expr) {
+                        Some(position) => (OrderKey::Output(position), type_oid),
+                        None if matches!(select.distinct, Distinct::Rows) => {
+                            let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+                            return Err(SqlError::new("42P10", message).at(item.expr.at));
+                        }
+                        None => (OrderKey::Expr(expr), type_oid),
+                    }
+                }
+            };
+            self.check_sortable(type_oid, item.expr.at)?;
+            let nulls_first = item.nulls_first.unwrap_or(item.descending);
+            keys.push(OrderItem { key, type_oid, descending: item.descending, nulls_first });
+        }
+        Ok(keys)
+    }
+
+    fn output_key(&mut self, expr: &ast::Expr, items: &[Expr], outputs: &[Output]) -> Result<Option<usize>, SqlError> {
+        if let ExprKind::Column(parts) = &expr.kind
+            && let [name] = parts.as_slice()
+            && let Some(position) = output_named(outputs, items, &name.text, expr.at, "ORDER BY")?
+        {
+            return Ok(Some(position));
+        }
+        self.ordinal(expr, outputs.len(), "ORDER BY")
+    }
+
+    /// ORDER BY of a set operation or VALUES: result columns only.
+    fn order_by_output(&mut self, list: &[ast::OrderItem], outputs: &[Output]) -> Result<Vec<OrderItem>, SqlError> {
+        let mut keys = Vec::with_capacity(list.len());
+        for item in list {
+            let Some(position) = self.output_key(&item.expr, &[], outputs)? else {
+                if let ExprKind::Column(parts) = &item.expr.kind
+                    && let [name] = parts.as_slice()
+                {
+                    let message = format!("column \"{}\" does not exist", name.text);
+                    return Err(SqlError::new("42703", message).at(item.expr.at));
+                }
+                return Err(SqlError::unsupported("invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                    .detail("Only result column names can be used, not expressions or functions.")
+                    .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
+                    .at(item.expr.at));
+            };
+            let type_oid = outputs[position].ty.oid;
+            self.check_sortable(type_oid, item.expr.at)?;
+            let nulls_first = item.nulls_first.unwrap_or(item.descending);
+            keys.push(OrderItem { key: OrderKey::Output(position), type_oid, descending: item.descending, nulls_first });
+        }
+        Ok(keys)
+    }
+
+    fn distinct(
+        &mut self,
+        distinct: &Distinct,
+        items: &[Expr],
+        outputs: &[Output],
+        order_by: &[OrderItem],
+    ) -> Result<(bool, Vec<Expr>), SqlError> {
+        match distinct {
+            Distinct::All => Ok((false, Vec::new())),
+            Distinct::Rows => {
+                for item in items {
+                    self.check_groupable(item.ty.oid, item.at)?;
+                }
+                Ok((true, Vec::new()))
+            }
+            Distinct::On(list) => {
+                let mut keys = Vec::with_capacity(list.len());
+                for expr in list {
+                    let key = match self.output_key(expr, items, outputs)? {
+                        Some(position) => items[position].clone(),
+                        None => self.expr(expr)?,
+                    };
+                    keys.push(self.settle(key)?);
+                }
+                let leads = order_by.iter().take(keys.len()).all(|item| {
+                    let sorted = match &item.key {
+                        OrderKey::Output(position) => &items[*position],
+                        OrderKey::Expr(expr) => expr,
+                    };
+                    keys.contains(sorted)
+                });
+                if !leads {
+                    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+                    return Err(SqlError::new("42P10", message).at(list.first().map_or(0, |expr| expr.at)));
+                }
+                Ok((false, keys))
+            }
+        }
+    }
+
+    fn values(&mut self, rows: &[Vec<ast::Expr>]) -> Result<(Body, Vec<Output>), SqlError> {
+        let width = rows.first().map_or(0, Vec::len);
+        let mut bound: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
+        for row in rows {
+            if row.len() != width {
+                let at = row.first().map_or(0, |expr| expr.at);
+                return Err(SqlError::new("42601", "VALUES lists must all be the same length").at(at));
+            }
+            let mut exprs = Vec::with_capacity(width);
+            for expr in row {
+                exprs.push(self.expr(expr)?);
+            }
+            bound.push(exprs);
+        }
+        let mut outputs = Vec::with_capacity(width);
+        for index in 0..width {
+            let column: Vec<Expr> = bound.iter().map(|row| row[index].clone()).collect();
+            // A column of untyped members may get its type from an INSERT; it stays unknown here.
+            let ty = if column.iter().all(|expr| expr.ty.oid == oid::UNKNOWN) {
+                plain(oid::UNKNOWN)
+            } else {
+                let (column, ty) = self.unify(column, "VALUES")?;
+                for (row, expr) in bound.iter_mut().zip(column) {
+                    row[index] = expr;
+                }
+                ty
+            };
+            let name = format!("column{}", index + 1);
+            outputs.push(Output { name, ty, table_oid: 0, attribute: 0, representation: Representation::Typed });
+        }
+        Ok((Body::Values(bound), outputs))
+    }
+
+    fn set_operation(
+        &mut self,
+        op: SetOperator,
+        all: bool,
+        left: &ast::Query,
+        right: &ast::Query,
+    ) -> Result<(Body, Vec<Output>), SqlError> {
+        let word = match op {
+            SetOperator::Union => "UNION",
+            SetOperator::Intersect => "INTERSECT",
+            SetOperator::Except => "EXCEPT",
+        };
+        if all && op != SetOperator::Union {
+            return Err(SqlError::unsupported(format!("{word} ALL is not supported")).at(right.at));
+        }
+        let left = self.query(left)?;
+        let right = self.query(right)?;
+        check_width(&left, &right, word, left_at(&right))?;
+        let mut targets = Vec::with_capacity(left.outputs.len());
+        let mut outputs = Vec::with_capacity(left.outputs.len());
+        for (first, second) in left.outputs.iter().zip(&right.outputs) {
+            let common = self.common_type(&[(first.ty.oid, 0), (second.ty.oid, left_at(&right))], word)?;
+            if !all {
+                self.check_groupable(common, left_at(&right))?;
+            }
+            let same = first.ty == second.ty && first.ty.oid == common;
+            let ty = if same { first.ty } else { plain(common) };
+            let dynamic = [first, second].iter().any(|output| output.representation == Representation::Dynamic);
+            let representation = if dynamic { Representation::Dynamic } else { Representation::Typed };
+            targets.push(common);
+            outputs.push(Output { name: first.name.clone(), ty, table_oid: 0, attribute: 0, representation });
+        }
+        let left = Box::new(self.convert_outputs(left, &targets)?);
+        let right = Box::new(self.convert_outputs(right, &targets)?);
+        Ok((Body::Set { op, all, left, right }, outputs))
+    }
+
+    /// Gives text to columns that are still unknown.
+    pub(super) fn settle_query(&mut self, query: Query) -> Result<Query, SqlError> {
+        let unknown = query.outputs.iter().any(|output| output.ty.oid == oid::UNKNOWN);
+        if !unknown {
+            return Ok(query);
+        }
+        let settled = |output: &Output| if output.ty.oid == oid::UNKNOWN { oid::TEXT } else { output.ty.oid };
+        let targets: Vec<u32> = query.outputs.iter().map(settled).collect();
+        self.convert_outputs(query, &targets)
+    }
+
+    /// Converts the result columns to these types, inside the query.
+    pub(super) fn convert_outputs(&mut self, mut query: Query, targets: &[u32]) -> Result<Query, SqlError> {
+        let changed = query.outputs.iter().zip(targets).any(|(output, target)| output.ty.oid != *target);
+        if !changed {
+            return Ok(query);
+        }
+        query.body = match query.body {
+            Body::Select(mut select) => {
+                select.items = self.convert_row(select.items, targets)?;
+                Body::Select(select)
+            }
+            Body::Values(rows) => {
+                let mut converted = Vec::with_capacity(rows.len());
+                for row in rows {
+                    converted.push(self.convert_row(row, targets)?);
+                }
+                Body::Values(converted)
+            }
+            Body::Set { op, all, left, right } => {
+                let left = Box::new(self.convert_outputs(*left, targets)?);
+                let right = Box::new(self.convert_outputs(*right, targets)?);
+                Body::Set { op, all, left, right }
+            }
+        };
+        for (output, target) in query.outputs.iter_mut().zip(targets) {
+            if output.ty.oid != *target {
+                *output = Output { name: std::mem::take(&mut output.name), ty: plain(*target), ..output.clone() };
+                output.table_oid = 0;
+                output.attribute = 0;
+                output.representation = Representation::Typed;
+            }
+        }
+        for item in &mut query.order_by {
+            if let OrderKey::Output(position) = item.key {
+                item.type_oid = targets.get(position).copied().unwrap_or(item.type_oid);
+            }
+        }
+        Ok(query)
+    }
+
+    fn convert_row(&mut self, row: Vec<Expr>, targets: &[u32]) -> Result<Vec<Expr>, SqlError> {
+        let mut converted = Vec::with_capacity(row.len());
+        for (expr, target) in row.into_iter().zip(targets) {
+            let expr = self.refreshed(expr);
+            converted.push(self.coerce(expr, *target)?);
+        }
+        Ok(converted)
+    }
+
+    fn row_count(&mut self, expr: Option<&ast::Expr>, clause: &'static str) -> Result<Option<Box<Expr>>, SqlError> {
+        let Some(expr) = expr else { return Ok(None) };
+        let aggregates = self.scope().no_aggregates.replace(clause);
+        // LIMIT sees no columns.
+        let items = std::mem::take(&mut self.scope().items);
+        let bound = self.expr(expr);
+        let scope = self.scope();
+        scope.no_aggregates = aggregates;
+        scope.items = items;
+        let bound = match bound {
+            Err(error) if error.sqlstate == "42703" => {
+                return Err(SqlError::new("42P10", format!("argument of {clause} must not contain variables")).at(expr.at));
+            }
+            other => other?,
+        };
+        let (from, at) = (bound.ty.oid, bound.at);
+        match self.try_coerce(bound, plain(oid::INT8), CastContext::Assignment)? {
+            Some(bound) => Ok(Some(Box::new(bound))),
+            None => {
+                let message = format!("argument of {clause} must be type bigint, not type {}", type_name(from));
+                Err(SqlError::new("42804", message).at(at))
+            }
+        }
+    }
+}
+
+fn output(name: String, expr: &Expr) -> Output {
+    match &expr.node {
+        Node::Column(column) => Output {
+            name,
+            ty: expr.ty,
+            table_oid: column.table_oid,
+            attribute: column.attribute,
+            representation: column.representation,
+        },
+        _ => Output { name, ty: expr.ty, table_oid: 0, attribute: 0, representation: Representation::Typed },
+    }
+}
+
+fn output_named(outputs: &[Output], items: &[Expr], name: &str, at: u32, clause: &str) -> Result<Option<usize>, SqlError> {
+    let mut found: Option<usize> = None;
+    for (position, output) in outputs.iter().enumerate() {
+        if output.name == name {
+            let same = |first: usize| items.get(first) == items.get(position) && !items.is_empty();
+            if found.is_some_and(|first| !same(first)) {
+                return Err(SqlError::new("42702", format!("{clause} \"{name}\" is ambiguous")).at(at));
+            }
+            found = found.or(Some(position));
+        }
+    }
+    Ok(found)
+}
+
+fn left_at(query: &Query) -> u32 {
+    match &query.body {
+        Body::Select(select) => select.items.first().map_or(0, |item| item.at),
+        Body::Values(rows) => rows.first().and_then(|row| row.first()).map_or(0, |expr| expr.at),
+        Body::Set { left, .. } => left_at(left),
+    }
+}
+
+fn check_width(left: &Query, right: &Query, word: &str, at: u32) -> Result<(), SqlError> {
+    if left.outputs.len() == right.outputs.len() {
+        return Ok(());
+    }
+    Err(SqlError::new("42601", format!("each {word} query must have the same number of columns")).at(at))
+}
+
+fn renamed(outputs: &[Output], table: &ast::Cte) -> Result<Vec<Output>, SqlError> {
+    if table.columns.len() > outputs.len() {
+        let message = format!(
+            "WITH query \"{}\" has {} columns available but {} columns specified",
+            table.name.text,
+            outputs.len(),
+            table.columns.len()
+        );
+        return Err(SqlError::new("42P10", message).at(table.name.at));
+    }
+    let mut outputs = outputs.to_vec();
+    for (output, name) in outputs.iter_mut().zip(&table.columns) {
+        output.name.clone_from(&name.text);
+    }
+    Ok(outputs)
+}
+

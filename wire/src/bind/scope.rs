@@ -1,0 +1,221 @@
+//! Which relations and columns a name can mean at a place of the statement.
+
+use storage::schema::model::PgType;
+
+use super::Binder;
+use crate::error::SqlError;
+use crate::ir::{ColumnRef, Expr, Node};
+use crate::sql::ast::Name;
+
+/// One column that a relation offers.
+#[derive(Debug, Clone)]
+pub(super) struct ScopeColumn {
+    pub(super) name: String,
+    pub(super) expr: Expr,
+    /// Not part of `*`: system columns and hidden keys.
+    pub(super) hidden: bool,
+}
+
+/// One relation of FROM, or the merged columns of JOIN .. USING.
+#[derive(Debug, Clone)]
+pub(super) struct ScopeItem {
+    /// What qualifies its columns; `None` for unnamed joins.
+    pub(super) name: Option<String>,
+    /// `public` or a catalog schema, for `schema.table.column`.
+    pub(super) schema: Option<String>,
+    pub(super) columns: Vec<ScopeColumn>,
+    /// Whether unqualified names find its columns, and `*` lists them.
+    pub(super) columns_visible: bool,
+    /// Whether `name.column` finds them.
+    pub(super) name_visible: bool,
+}
+
+/// What is visible in one query.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    pub(super) items: Vec<ScopeItem>,
+    /// Numbers of the relations that belong to this query.
+    pub(super) relations: Vec<u32>,
+    /// Set while a clause is bound that must not hold aggregates: its name in the message.
+    pub(super) no_aggregates: Option<&'static str>,
+    pub(super) no_windows: Option<&'static str>,
+    pub(super) has_aggregates: bool,
+    pub(super) has_windows: bool,
+    /// Set-returning calls of the select list, lifted into FROM.
+    pub(super) lifted: Vec<crate::ir::Source>,
+    pub(super) may_lift: bool,
+    pub(super) windows: Vec<(Name, crate::sql::ast::Window)>,
+}
+
+impl ScopeItem {
+    pub(super) fn new(name: Option<String>, columns: Vec<ScopeColumn>) -> Self {
+        Self { name, schema: None, columns, columns_visible: true, name_visible: true }
+    }
+}
+
+/// A reference to a column of relation `id`.
+pub(super) fn column(id: u32, name: &str, ty: PgType) -> Expr {
+    let reference = ColumnRef {
+        relation: id,
+        name: name.into(),
+        table_oid: 0,
+        attribute: 0,
+        representation: crate::types::Representation::Typed,
+    };
+    Expr { node: Node::Column(reference), ty, at: 0 }
+}
+
+impl Binder<'_> {
+    pub(super) fn scope(&mut self) -> &mut Scope {
+        if self.scopes.is_empty() {
+            self.scopes.push(Scope::default());
+        }
+        let last = self.scopes.len() - 1;
+        &mut self.scopes[last]
+    }
+
+    /// A number for a relation, which belongs to the innermost query.
+    pub(super) fn new_relation(&mut self) -> u32 {
+        self.next_relation += 1;
+        let id = self.next_relation;
+        self.scope().relations.push(id);
+        id
+    }
+
+    /// Resolves `column`, `table.column` or `schema.table.column`.
+    ///
+    /// # Errors
+    /// 42703, 42702, 42P01 in PostgreSQL's words.
+    pub(super) fn resolve_column(&mut self, parts: &[Name], at: u32) -> Result<Expr, SqlError> {
+        let found = match parts {
+            [column] => self.unqualified(&column.text, at)?,
+            [table, column] => self.qualified(None, &table.text, &column.text, at)?,
+            [schema, table, column] => self.qualified(Some(&schema.text), &table.text, &column.text, at)?,
+            _ => {
+                let name = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+                return Err(SqlError::new("42601", format!("improper qualified name (too many dotted names): {name}")).at(at));
+            }
+        };
+        Ok(Expr { at, ..found })
+    }
+
+    fn unqualified(&mut self, name: &str, at: u32) -> Result<Expr, SqlError> {
+        for scope in self.scopes.iter().rev() {
+            let mut found: Option<&Expr> = None;
+            for column in scope.items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns) {
+                if column.name == name {
+                    if found.is_some() {
+                        return Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous")).at(at));
+                    }
+                    found = Some(&column.expr);
+                }
+            }
+            if let Some(expr) = found {
+                return Ok(expr.clone());
+            }
+        }
+        self.whole_row(name, at)?;
+        let error = SqlError::new("42703", format!("column \"{name}\" does not exist")).at(at);
+        Err(self.suggest(error, name))
+    }
+
+    /// A relation's name where a column is expected: the value of a function, or a row, which is not supported.
+    fn whole_row(&self, name: &str, at: u32) -> Result<(), SqlError> {
+        let items = || self.scopes.iter().rev().flat_map(|scope| &scope.items);
+        if items().any(|item| item.name_visible && item.name.as_deref() == Some(name)) {
+            return Err(SqlError::unsupported(format!("the row of \"{name}\" as a value is not supported")).at(at));
+        }
+        Ok(())
+    }
+
+    fn qualified(&mut self, schema: Option<&str>, table: &str, name: &str, at: u32) -> Result<Expr, SqlError> {
+        for scope in self.scopes.iter().rev() {
+            let fits = |item: &&ScopeItem| {
+                item.name_visible
+                    && item.name.as_deref() == Some(table)
+                    && schema.is_none_or(|schema| item.schema.as_deref() == Some(schema))
+            };
+            let mut items = scope.items.iter().filter(fits);
+            let Some(item) = items.next() else { continue };
+            if items.next().is_some() {
+                return Err(SqlError::new("42P09", format!("table reference \"{table}\" is ambiguous")).at(at));
+            }
+            let mut columns = item.columns.iter().filter(|column| column.name == name);
+            return match (columns.next(), columns.next()) {
+                (Some(column), None) => Ok(column.expr.clone()),
+                (Some(_), Some(_)) => Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous")).at(at)),
+                (None, _) => {
+                    let error = SqlError::new("42703", format!("column {table}.{name} does not exist")).at(at);
+                    Err(self.suggest(error, name))
+                }
+            };
+        }
+        Err(self.missing_table(table, at))
+    }
+
+    fn missing_table(&self, table: &str, at: u32) -> SqlError {
+        let aliased = self.from_names.iter().find(|(real, alias)| real == table && alias != table);
+        match aliased {
+            Some((_, alias)) => SqlError::new("42P01", format!("invalid reference to FROM-clause entry for table \"{table}\""))
+                .hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."))
+                .at(at),
+            None => SqlError::new("42P01", format!("missing FROM-clause entry for table \"{table}\"")).at(at),
+        }
+    }
+
+    /// PostgreSQL's hint for a misspelt column: one at most two edits away and less than half the name.
+    fn suggest(&self, error: SqlError, name: &str) -> SqlError {
+        let mut best: Option<(usize, String)> = None;
+        let items = self.scopes.iter().rev().flat_map(|scope| &scope.items).filter(|item| item.name_visible);
+        for item in items {
+            let Some(table) = &item.name else { continue };
+            for column in item.columns.iter().filter(|column| !column.hidden) {
+                let distance = edits(name, &column.name);
+                let close = distance <= 3 && distance * 2 <= name.chars().count();
+                if close && best.as_ref().is_none_or(|(least, _)| distance < *least) {
+                    best = Some((distance, format!("{table}.{}", column.name)));
+                }
+            }
+        }
+        match best {
+            Some((_, column)) => error.hint(format!("Perhaps you meant to reference the column \"{column}\".")),
+            None => error,
+        }
+    }
+
+    /// The columns that `*` or `table.*` lists.
+    pub(super) fn star(&mut self, parts: &[Name], at: u32) -> Result<Vec<ScopeColumn>, SqlError> {
+        let Some(scope) = self.scopes.last() else { return Ok(Vec::new()) };
+        let visible = |column: &&ScopeColumn| !column.hidden;
+        let Some(table) = parts.last() else {
+            let columns: Vec<ScopeColumn> =
+                scope.items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns).filter(visible).cloned().collect();
+            if scope.items.is_empty() {
+                return Err(SqlError::new("42601", "SELECT * with no tables specified is not valid").at(at));
+            }
+            return Ok(columns);
+        };
+        for scope in self.scopes.iter().rev() {
+            if let Some(item) = scope.items.iter().find(|item| item.name_visible && item.name.as_deref() == Some(&table.text)) {
+                return Ok(item.columns.iter().filter(visible).cloned().collect());
+            }
+        }
+        Err(self.missing_table(&table.text, at))
+    }
+}
+
+/// Levenshtein's distance, for short names.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

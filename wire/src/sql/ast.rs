@@ -1,0 +1,453 @@
+//! The syntax tree of a statement. Names are folded; nothing is resolved; `at` is the byte offset PostgreSQL would report.
+
+use crate::plan::Utility;
+
+/// A folded name and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) at: u32,
+}
+
+/// `schema.name` or `name`; the last part is the object's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ObjectName {
+    pub(crate) parts: Vec<Name>,
+}
+
+impl ObjectName {
+    /// Where the first part stands.
+    pub(crate) fn at(&self) -> u32 {
+        self.parts.first().map_or(0, |name| name.at)
+    }
+
+    /// The object's own name.
+    pub(crate) fn last(&self) -> &str {
+        self.parts.last().map_or("", |name| &name.text)
+    }
+
+    /// The name before the last, if any.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.parts.len().checked_sub(2).map(|index| self.parts[index].text.as_str())
+    }
+
+    /// As PostgreSQL quotes it in messages.
+    pub(crate) fn display(&self) -> String {
+        self.parts.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(".")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Expr {
+    pub(crate) at: u32,
+    pub(crate) kind: ExprKind,
+}
+
+/// The n-th literal token of the statement, with a minus sign folded in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LiteralRef {
+    pub(crate) index: u16,
+    pub(crate) negative: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiteralKind {
+    Int4,
+    Int8,
+    Numeric,
+    String,
+    Bits,
+}
+
+/// An operator's name with the schema of `OPERATOR(schema.op)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OperatorName {
+    pub(crate) name: String,
+    pub(crate) schema: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BoolTest {
+    True,
+    False,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LikeKind {
+    Like,
+    ILike,
+    SimilarTo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quantifier {
+    Any,
+    All,
+}
+
+/// Expressions of the language that look like calls or words but have rules of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Builtin {
+    Coalesce,
+    Nullif,
+    Greatest,
+    Least,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionWord {
+    CurrentDate,
+    CurrentTime,
+    CurrentTimestamp,
+    LocalTime,
+    LocalTimestamp,
+    CurrentUser,
+    CurrentRole,
+    User,
+    SessionUser,
+    CurrentCatalog,
+    CurrentSchema,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum ExprKind {
+    Literal(LiteralKind, LiteralRef),
+    /// A constant that the grammar implies: the start of `SUBSTRING(x FOR n)`.
+    Integer(i32),
+    /// A word of the grammar used as a text constant: the field of EXTRACT.
+    Word(String),
+    Bool(bool),
+    Null,
+    Default,
+    /// `$n`, counted from 0.
+    Parameter(u16),
+    Column(Vec<Name>),
+    /// `*` or `t.*`, only in lists of results and as the argument of count.
+    Star(Vec<Name>),
+    Unary { op: OperatorName, arg: Box<Expr> },
+    Binary { op: OperatorName, left: Box<Expr>, right: Box<Expr> },
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Not(Box<Expr>),
+    IsNull { arg: Box<Expr>, negated: bool },
+    IsBool { arg: Box<Expr>, test: BoolTest, negated: bool },
+    IsDistinct { left: Box<Expr>, right: Box<Expr>, negated: bool },
+    InList { arg: Box<Expr>, list: Vec<Expr>, negated: bool },
+    InQuery { arg: Box<Expr>, query: Box<Query>, negated: bool },
+    Between { arg: Box<Expr>, low: Box<Expr>, high: Box<Expr>, symmetric: bool, negated: bool },
+    Like { kind: LikeKind, arg: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>>, negated: bool },
+    QuantifiedArray { left: Box<Expr>, op: OperatorName, quantifier: Quantifier, array: Box<Expr> },
+    QuantifiedQuery { left: Box<Expr>, op: OperatorName, quantifier: Quantifier, query: Box<Query> },
+    Call(Box<Call>),
+    Builtin { which: Builtin, args: Vec<Expr> },
+    Session { word: SessionWord, precision: Option<u32> },
+    Cast { arg: Box<Expr>, target: TypeName },
+    Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Array(Vec<Expr>),
+    ArrayQuery(Box<Query>),
+    Subscript { base: Box<Expr>, index: Box<Expr> },
+    Slice { base: Box<Expr> },
+    Field { base: Box<Expr>, field: Name },
+    Row(Vec<Expr>),
+    Exists(Box<Query>),
+    Subquery(Box<Query>),
+    Collate { arg: Box<Expr>, collation: ObjectName },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) name: ObjectName,
+    pub(crate) args: Vec<Expr>,
+    /// `f(*)`
+    pub(crate) star: bool,
+    pub(crate) distinct: bool,
+    pub(crate) variadic: bool,
+    pub(crate) order_by: Vec<OrderItem>,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) over: Option<Over>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Over {
+    Named(Name),
+    Window(Window),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    pub(crate) at: u32,
+    pub(crate) base: Option<Name>,
+    pub(crate) partition_by: Vec<Expr>,
+    pub(crate) order_by: Vec<OrderItem>,
+    pub(crate) frame: Option<Frame>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameUnit {
+    Rows,
+    Range,
+    Groups,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Bound {
+    UnboundedPreceding,
+    Preceding(Expr),
+    CurrentRow,
+    Following(Expr),
+    UnboundedFollowing,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) unit: FrameUnit,
+    pub(crate) start: Bound,
+    pub(crate) end: Bound,
+}
+
+/// A type as written: `name(modifiers)[]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TypeName {
+    pub(crate) at: u32,
+    pub(crate) schema: Option<String>,
+    /// Folded; several words are joined by one space and resolved to PostgreSQL's internal name by the parser
+    /// (`double precision` is `float8`).
+    pub(crate) name: String,
+    pub(crate) modifiers: Vec<i32>,
+    pub(crate) array: bool,
+    /// `serial` and `bigserial` are words of CREATE TABLE only; the binder refuses them.
+    pub(crate) quoted: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OrderItem {
+    pub(crate) expr: Expr,
+    pub(crate) descending: bool,
+    /// `None`: PostgreSQL's default, last when ascending.
+    pub(crate) nulls_first: Option<bool>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    pub(crate) at: u32,
+    pub(crate) with: Option<With>,
+    pub(crate) body: Body,
+    pub(crate) order_by: Vec<OrderItem>,
+    pub(crate) limit: Option<Expr>,
+    pub(crate) offset: Option<Expr>,
+    /// `FOR UPDATE` and its like, with the offset.
+    pub(crate) locking: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct With {
+    pub(crate) recursive: bool,
+    pub(crate) tables: Vec<Cte>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Cte {
+    pub(crate) name: Name,
+    pub(crate) columns: Vec<Name>,
+    pub(crate) materialized: Option<bool>,
+    pub(crate) query: Query,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SetOperator {
+    Union,
+    Intersect,
+    Except,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    Select(Box<Select>),
+    Values { at: u32, rows: Vec<Vec<Expr>> },
+    Set { op: SetOperator, all: bool, at: u32, left: Box<Query>, right: Box<Query> },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Distinct {
+    All,
+    Rows,
+    On(Vec<Expr>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Select {
+    pub(crate) distinct: Distinct,
+    pub(crate) items: Vec<SelectItem>,
+    pub(crate) from: Vec<FromItem>,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) group_by: Vec<Expr>,
+    pub(crate) having: Option<Expr>,
+    pub(crate) windows: Vec<(Name, Window)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SelectItem {
+    pub(crate) expr: Expr,
+    pub(crate) alias: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Alias {
+    pub(crate) name: Name,
+    pub(crate) columns: Vec<Name>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+    Cross,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum JoinCondition {
+    None,
+    On(Expr),
+    Using(Vec<Name>),
+    Natural,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum FromItem {
+    Table { name: ObjectName, alias: Option<Alias> },
+    Query { at: u32, lateral: bool, query: Box<Query>, alias: Option<Alias> },
+    Function { call: Call, at: u32, ordinality: bool, alias: Option<Alias> },
+    Join { at: u32, kind: JoinKind, left: Box<Self>, right: Box<Self>, condition: JoinCondition, alias: Option<Alias> },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Assignment {
+    pub(crate) column: Name,
+    pub(crate) value: Expr,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum ConflictTarget {
+    Columns(Vec<Name>),
+    Constraint(Name),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum ConflictAction {
+    Nothing,
+    Update { assignments: Vec<Assignment>, filter: Option<Expr> },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OnConflict {
+    pub(crate) at: u32,
+    pub(crate) target: Option<ConflictTarget>,
+    pub(crate) action: ConflictAction,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum InsertSource {
+    DefaultValues,
+    Query(Query),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Insert {
+    pub(crate) with: Option<With>,
+    pub(crate) table: ObjectName,
+    pub(crate) alias: Option<Name>,
+    pub(crate) columns: Vec<Name>,
+    pub(crate) source: InsertSource,
+    pub(crate) on_conflict: Option<OnConflict>,
+    pub(crate) returning: Vec<SelectItem>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Update {
+    pub(crate) with: Option<With>,
+    pub(crate) table: ObjectName,
+    pub(crate) alias: Option<Name>,
+    pub(crate) assignments: Vec<Assignment>,
+    pub(crate) from: Vec<FromItem>,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) returning: Vec<SelectItem>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Delete {
+    pub(crate) with: Option<With>,
+    pub(crate) table: ObjectName,
+    pub(crate) alias: Option<Name>,
+    pub(crate) using: Vec<FromItem>,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) returning: Vec<SelectItem>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnDefinition {
+    pub(crate) name: Name,
+    pub(crate) type_name: TypeName,
+    pub(crate) not_null: bool,
+    pub(crate) default: Option<DefaultClause>,
+    /// A PRIMARY KEY of this column alone, with the constraint's name.
+    pub(crate) primary_key: Option<Option<Name>>,
+}
+
+/// A DEFAULT expression with the range of its text.
+#[derive(Debug, Clone)]
+pub(crate) struct DefaultClause {
+    pub(crate) expr: Expr,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct KeyConstraint {
+    pub(crate) name: Option<Name>,
+    pub(crate) columns: Vec<Name>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct CreateTable {
+    pub(crate) name: ObjectName,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<ColumnDefinition>,
+    /// With the offset of each.
+    pub(crate) keys: Vec<(u32, KeyConstraint)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct CreateIndex {
+    pub(crate) name: Option<Name>,
+    pub(crate) if_not_exists: bool,
+    pub(crate) table: ObjectName,
+    pub(crate) columns: Vec<(Name, bool)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum AlterAction {
+    AddColumn { column: Box<ColumnDefinition>, if_not_exists: bool },
+    AddPrimaryKey(KeyConstraint),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Statement {
+    Query(Query),
+    Insert(Box<Insert>),
+    Update(Box<Update>),
+    Delete(Box<Delete>),
+    CreateTable(CreateTable),
+    CreateIndex(CreateIndex),
+    AlterTable { table: ObjectName, if_exists: bool, actions: Vec<AlterAction> },
+    DropTable { names: Vec<ObjectName>, if_exists: bool },
+    DropIndex { names: Vec<ObjectName>, if_exists: bool },
+    Truncate { names: Vec<ObjectName> },
+    Vacuum { tables: Vec<ObjectName>, analyze: bool },
+    Analyze { tables: Vec<ObjectName> },
+    Prepare { name: String, types: Vec<TypeName>, text: String },
+    /// With the command tag.
+    Utility(Utility, &'static str),
+}
