@@ -46,37 +46,80 @@ pub(crate) enum Node {
     Null,
     /// Read from the text as the expression's type when the plan is used. `loose`: a BLOB column of a schema file takes
     /// what is no `\x..` as text.
-    Literal { literal: LiteralRef, loose: bool },
+    Literal {
+        literal: LiteralRef,
+        loose: bool,
+    },
     Constant(Value),
     Parameter(u16),
     Session(SessionValue),
     Column(ColumnRef),
-    Apply { form: Form, args: Vec<Expr> },
+    Apply {
+        form: Form,
+        args: Vec<Expr>,
+    },
     Aggregate(Box<Aggregate>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
-    IsNull { arg: Box<Expr>, negated: bool },
-    IsBool { arg: Box<Expr>, test: BoolTest, negated: bool },
+    IsNull {
+        arg: Box<Expr>,
+        negated: bool,
+    },
+    IsBool {
+        arg: Box<Expr>,
+        test: BoolTest,
+        negated: bool,
+    },
     /// `form` is the type's equality.
-    IsDistinct { form: Form, left: Box<Expr>, right: Box<Expr>, negated: bool },
+    IsDistinct {
+        form: Form,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
     /// `a IN (list)` under the collation of `a`'s type.
-    In { arg: Box<Expr>, list: Vec<Expr>, negated: bool },
-    InQuery { args: Vec<Expr>, query: Box<Query>, negated: bool },
+    In {
+        arg: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InQuery {
+        args: Vec<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
     /// `left op ANY (relation)`, where `right` refers to the relation's only column.
-    Quantified { quantifier: Quantifier, test: Box<Expr>, source: QuantifiedSource },
-    Case { whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Quantified {
+        quantifier: Quantifier,
+        test: Box<Expr>,
+        source: QuantifiedSource,
+    },
+    Case {
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     Coalesce(Vec<Expr>),
     /// NULL if both are equal, else the first.
-    Nullif { test: Box<Expr>, value: Box<Expr> },
+    Nullif {
+        test: Box<Expr>,
+        value: Box<Expr>,
+    },
     /// The largest or smallest that is not NULL.
-    Extreme { greatest: bool, args: Vec<Expr> },
+    Extreme {
+        greatest: bool,
+        args: Vec<Expr>,
+    },
     Array(Vec<Expr>),
     ArrayQuery(Box<Query>),
     Exists(Box<Query>),
     Subquery(Box<Query>),
     /// A row compared or listed whole is refused before this; this is the row of a failed constraint.
-    NotNull { value: Box<Expr>, check: Arc<NotNullCheck>, row: Vec<Expr> },
+    NotNull {
+        value: Box<Expr>,
+        check: Arc<NotNullCheck>,
+        row: Vec<Expr>,
+    },
 }
 
 /// What a violated NOT NULL reports.
@@ -195,14 +238,37 @@ pub(crate) struct Select {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Source {
-    Table { id: u32, schema: Option<&'static str>, name: String },
-    Query { id: u32, query: Box<Query> },
-    Cte { id: u32, cte: u32 },
+    Table {
+        id: u32,
+        schema: Option<&'static str>,
+        name: String,
+    },
+    Query {
+        id: u32,
+        query: Box<Query>,
+    },
+    Cte {
+        id: u32,
+        cte: u32,
+    },
     /// A table-valued function with the columns `value` and `ordinality`.
-    Function { id: u32, form: Form, args: Vec<Expr>, result: PgType },
+    Function {
+        id: u32,
+        form: Form,
+        args: Vec<Expr>,
+        result: PgType,
+    },
     /// A function of one value, as a relation of one row with the column `value`.
-    Scalar { id: u32, value: Box<Expr> },
-    Join { kind: JoinKind, left: Box<Self>, right: Box<Self>, on: Option<Box<Expr>> },
+    Scalar {
+        id: u32,
+        value: Box<Expr>,
+    },
+    Join {
+        kind: JoinKind,
+        left: Box<Self>,
+        right: Box<Self>,
+        on: Option<Box<Expr>>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -280,7 +346,12 @@ impl Expr {
     /// Calls `visit` on each direct part, stopping at queries.
     pub(crate) fn for_each_part<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
         match &self.node {
-            Node::Null | Node::Literal { .. } | Node::Constant(_) | Node::Parameter(_) | Node::Session(_) | Node::Column(_) => {}
+            Node::Null
+            | Node::Literal { .. }
+            | Node::Constant(_)
+            | Node::Parameter(_)
+            | Node::Session(_)
+            | Node::Column(_) => {}
             Node::Apply { args, .. } | Node::And(args) | Node::Or(args) | Node::Coalesce(args) | Node::Array(args) => {
                 args.iter().for_each(visit);
             }
@@ -323,7 +394,9 @@ impl Expr {
     /// The queries directly inside this expression.
     pub(crate) fn queries(&self) -> Option<&Query> {
         match &self.node {
-            Node::ArrayQuery(query) | Node::Exists(query) | Node::Subquery(query) | Node::InQuery { query, .. } => Some(query),
+            Node::ArrayQuery(query) | Node::Exists(query) | Node::Subquery(query) | Node::InQuery { query, .. } => {
+                Some(query)
+            }
             Node::Quantified { source: QuantifiedSource::Query { query, .. }, .. } => Some(query),
             Node::Null
             | Node::Literal { .. }
@@ -353,7 +426,7 @@ impl Expr {
 
 impl Aggregate {
     fn for_each_part<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
-        let mut keys = |items: &'a [OrderItem], visit: &mut dyn FnMut(&'a Expr)| {
+        let keys = |items: &'a [OrderItem], visit: &mut dyn FnMut(&'a Expr)| {
             for item in items {
                 if let OrderKey::Expr(expr) = &item.key {
                     visit(expr);

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use storage::schema::model::{Column, Origin, PgType, Table};
 
 use super::cast::type_name;
-use super::{Binder, Env, plain};
-use crate::catalog::column_type::reported_type;
+use super::{Binder, plain};
+use crate::catalog::reported_type;
 use crate::error::SqlError;
 use crate::function::CastContext;
 use crate::ir::{Expr, Node, NotNullCheck};
+use crate::planner::Env;
 use crate::sql::{lexer, parse};
 use crate::types::oid;
 
@@ -29,7 +30,9 @@ impl Binder<'_> {
                 type_name(target.oid),
                 type_name(from)
             );
-            return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression.").at(at));
+            return Err(SqlError::new("42804", message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(at));
         };
         if let (true, Node::Literal { loose, .. }) = (loose, &mut converted.node) {
             *loose = true;
@@ -41,14 +44,17 @@ impl Binder<'_> {
     pub(super) fn default_of(&mut self, column: &Column) -> Result<Expr, SqlError> {
         let target = reported_type(column);
         let Some(text) = &column.default else { return Ok(Expr { node: Node::Null, ty: target, at: 0 }) };
-        let (expr, volatile) = bind_default(self.env, text, target, &column.name)?;
+        let bound = bind_default(self.env, text, target, &column.name);
+        // A position in the stored text would mislead.
+        let (expr, volatile) = bound.map_err(|error| SqlError { position: None, ..error })?;
         self.facts.volatile |= volatile;
         Ok(expr)
     }
 
     /// Checks NOT NULL of a column declared over the wire; SQLite checks those of schema files.
     pub(super) fn not_null(&self, value: Expr, table: &Table, column: &Column, row: &[Expr]) -> Expr {
-        let key = table.primary_key.iter().any(|index| table.columns.get(*index).is_some_and(|key| key.name == column.name));
+        let key =
+            table.primary_key.iter().any(|index| table.columns.get(*index).is_some_and(|key| key.name == column.name));
         let checked = table.origin == Origin::Wire && (column.not_null || key) && !column.hidden;
         let never_null = matches!(&value.node, Node::Literal { .. } | Node::Session(_))
             || matches!(&value.node, Node::Constant(constant) if *constant != storage::Value::Null);
@@ -73,12 +79,18 @@ pub(super) fn bind_default(env: &Env<'_>, text: &str, target: PgType, column: &s
 
 impl Binder<'_> {
     /// Binds a DEFAULT expression and converts it to the column's type.
-    pub(super) fn bind_default(&mut self, tree: &crate::sql::ast::Expr, target: PgType, column: &str) -> Result<Expr, SqlError> {
+    pub(super) fn bind_default(
+        &mut self,
+        tree: &crate::sql::ast::Expr,
+        target: PgType,
+        column: &str,
+    ) -> Result<Expr, SqlError> {
         self.scope().no_aggregates = Some("DEFAULT expressions");
         self.scope().no_windows = Some("DEFAULT expressions");
         let bound = match self.expr(tree) {
             Err(error) if error.sqlstate == "42703" => {
-                return Err(SqlError::unsupported("cannot use column reference in DEFAULT expression").at(error.position.unwrap_or(0)));
+                return Err(SqlError::unsupported("cannot use column reference in DEFAULT expression")
+                    .at(error.position.unwrap_or(0)));
             }
             other => other?,
         };
@@ -94,7 +106,9 @@ impl Binder<'_> {
                     type_name(target.oid),
                     type_name(from)
                 );
-                Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression.").at(tree.at))
+                Err(SqlError::new("42804", message)
+                    .hint("You will need to rewrite or cast the expression.")
+                    .at(tree.at))
             }
         }
     }
@@ -110,10 +124,10 @@ fn has_query(expr: &Expr) -> bool {
 pub(super) fn freeze(mut expr: Expr, env: &Env<'_>, text: &str, literals: &[lexer::Token]) -> Result<Expr, SqlError> {
     if let Node::Literal { literal, .. } = &expr.node {
         let raw = super::literal_text(text, literals, *literal)?;
-        let value = crate::types::decode(expr.ty.oid, crate::types::Format::Text, raw.as_bytes(), env.formats)?;
+        let value = crate::types::text::decode(expr.ty.oid, &raw, env.formats).map_err(|error| error.at(expr.at))?;
         return Ok(Expr { node: Node::Constant(value), ..expr });
     }
-    let mut each = |part: &mut Expr| -> Result<(), SqlError> {
+    let each = |part: &mut Expr| -> Result<(), SqlError> {
         let taken = std::mem::replace(part, Expr::new(Node::Null, oid::UNKNOWN, 0));
         *part = freeze(taken, env, text, literals)?;
         Ok(())

@@ -46,7 +46,8 @@ impl Binder<'_> {
         if call.variadic {
             return Err(SqlError::unsupported("VARIADIC arguments are not supported").at(at));
         }
-        let aggregate = function::functions_named(call.name.last()).iter().any(|function| function.kind == Kind::Aggregate);
+        let aggregate =
+            function::functions_named(call.name.last()).iter().any(|function| function.kind == Kind::Aggregate);
         let nested = aggregate && call.over.is_none();
         let outer = nested.then(|| self.scope().no_aggregates.replace("an aggregate's argument"));
         let mut args = Vec::with_capacity(call.args.len());
@@ -69,7 +70,13 @@ impl Binder<'_> {
         self.resolve_bound(call.name.last(), call.name.schema(), args, at)
     }
 
-    fn resolve_bound(&mut self, name: &str, schema: Option<&str>, args: Vec<Expr>, at: u32) -> Result<Resolved, SqlError> {
+    fn resolve_bound(
+        &mut self,
+        name: &str,
+        schema: Option<&str>,
+        args: Vec<Expr>,
+        at: u32,
+    ) -> Result<Resolved, SqlError> {
         let inputs: Vec<u32> = args.iter().map(|arg| arg.ty.oid).collect();
         let known_schema = schema.is_none_or(|schema| matches!(schema, "pg_catalog" | "information_schema"));
         let overloads = if known_schema { function::functions_named(name) } else { &[] };
@@ -107,7 +114,9 @@ impl Binder<'_> {
             ("statement_timestamp", []) => session(SessionValue::StatementTimestamp, oid::TIMESTAMPTZ),
             ("current_database", []) => session(SessionValue::CurrentDatabase, oid::NAME),
             ("pg_backend_pid", []) => session(SessionValue::BackendPid, oid::INT4),
-            ("current_setting", [name, rest @ ..]) if rest.len() <= 1 => self.current_setting(name, rest.first(), at).map(Some),
+            ("current_setting", [name, rest @ ..]) if rest.len() <= 1 => {
+                self.current_setting(name, rest.first(), at).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -147,9 +156,15 @@ impl Binder<'_> {
 
     fn scalar_call(&mut self, call: &ast::Call, resolved: Resolved, at: u32) -> Result<Expr, SqlError> {
         let name = call.name.last();
-        let not_aggregate = |what: &str| SqlError::new("42809", format!("{what} specified, but {name} is not an aggregate function")).at(at);
+        let not_aggregate = |what: &str| {
+            SqlError::new("42809", format!("{what} specified, but {name} is not an aggregate function")).at(at)
+        };
         if call.star {
-            return Err(SqlError::new("42809", format!("{name}(*) specified, but {name} is not an aggregate function")).at(at));
+            return Err(SqlError::new(
+                "42809",
+                format!("{name}(*) specified, but {name} is not an aggregate function"),
+            )
+            .at(at));
         }
         if call.distinct {
             return Err(not_aggregate("DISTINCT"));
@@ -185,9 +200,17 @@ impl Binder<'_> {
     }
 
     /// DISTINCT, ORDER BY and FILTER of an aggregate.
-    pub(super) fn aggregate_parts(&mut self, call: &ast::Call, form: Form, args: Vec<Expr>, at: u32) -> Result<Aggregate, SqlError> {
+    pub(super) fn aggregate_parts(
+        &mut self,
+        call: &ast::Call,
+        form: Form,
+        args: Vec<Expr>,
+        at: u32,
+    ) -> Result<Aggregate, SqlError> {
         if !call.star && call.args.is_empty() && call.name.last() == "count" {
-            return Err(SqlError::new("42809", "count(*) must be used to call a parameterless aggregate function").at(at));
+            return Err(
+                SqlError::new("42809", "count(*) must be used to call a parameterless aggregate function").at(at)
+            );
         }
         let outer = self.scope().no_aggregates.replace("FILTER");
         let filter = match &call.filter {
@@ -197,7 +220,8 @@ impl Binder<'_> {
         let order_by = self.order_keys(&call.order_by);
         self.scope().no_aggregates = outer;
         let (filter, order_by) = (filter?, order_by?);
-        if call.distinct && order_by.iter().any(|item| !args.iter().any(|arg| item.key == OrderKey::Expr(arg.clone()))) {
+        if call.distinct && order_by.iter().any(|item| !args.iter().any(|arg| item.key == OrderKey::Expr(arg.clone())))
+        {
             let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
             return Err(SqlError::new("42P10", message).at(at));
         }
@@ -234,7 +258,8 @@ impl Binder<'_> {
         if function::is_comparable(type_oid) {
             return Ok(());
         }
-        Err(SqlError::new("42883", format!("could not identify an equality operator for type {}", type_name(type_oid))).at(at))
+        Err(SqlError::new("42883", format!("could not identify an equality operator for type {}", type_name(type_oid)))
+            .at(at))
     }
 
     /// A set-returning function in the select list becomes a relation joined to the rest, which is what it means when it
@@ -245,7 +270,9 @@ impl Binder<'_> {
             return Err(SqlError::unsupported(message).at(at));
         }
         if !self.scope().lifted.is_empty() {
-            return Err(SqlError::unsupported("several set-returning functions in one select list are not supported").at(at));
+            return Err(
+                SqlError::unsupported("several set-returning functions in one select list are not supported").at(at)
+            );
         }
         let id = self.new_relation();
         let ty = plain(resolved.result);

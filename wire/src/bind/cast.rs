@@ -75,7 +75,12 @@ impl Binder<'_> {
     }
 
     /// Converts if the context allows it; `None` if not.
-    pub(super) fn try_coerce(&mut self, expr: Expr, target: PgType, context: CastContext) -> Result<Option<Expr>, SqlError> {
+    pub(super) fn try_coerce(
+        &mut self,
+        expr: Expr,
+        target: PgType,
+        context: CastContext,
+    ) -> Result<Option<Expr>, SqlError> {
         let at = expr.at;
         let source_modifier = expr.ty.typmod;
         let (base, fitted) = if expr.ty.oid == oid::UNKNOWN {
@@ -122,20 +127,20 @@ impl Binder<'_> {
     /// Gives an untyped literal, NULL or parameter its type.
     fn resolve_unknown(&mut self, expr: Expr, target: u32) -> Result<Expr, SqlError> {
         let at = expr.at;
-        match expr.node {
-            Node::Parameter(index) => {
-                self.fix_parameter(index, target, at)?;
-                Ok(Expr::new(Node::Parameter(index), target, at))
-            }
-            Node::Literal { literal, .. } if needs_lookup(target) => {
-                let text = Expr::new(Node::Literal { literal, loose: false }, oid::TEXT, at);
-                let Some(cast) = function::cast(oid::TEXT, target) else {
-                    return Err(SqlError::unsupported(format!("values of type {} are not supported", type_name(target))).at(at));
-                };
-                Ok(self.apply_cast(text, cast.form, target, at))
-            }
-            node => Ok(Expr::new(node, target, at)),
+        if let Node::Parameter(index) = expr.node {
+            self.fix_parameter(index, target, at)?;
+            return Ok(Expr::new(Node::Parameter(index), target, at));
         }
+        if let (Node::Literal { literal, .. }, true) = (&expr.node, needs_lookup(target)) {
+            let text = Expr::new(Node::Literal { literal: *literal, loose: false }, oid::TEXT, at);
+            let Some(cast) = function::cast(oid::TEXT, target) else {
+                return Err(
+                    SqlError::unsupported(format!("values of type {} are not supported", type_name(target))).at(at)
+                );
+            };
+            return Ok(self.apply_cast(text, cast.form, target, at));
+        }
+        Ok(Expr::new(expr.node, target, at))
     }
 
     /// Converts to bool for a clause that wants it.
@@ -168,7 +173,8 @@ impl Binder<'_> {
                 continue;
             }
             if category(*next) != category(common) {
-                let message = format!("{context} types {} and {} cannot be matched", type_name(common), type_name(*next));
+                let message =
+                    format!("{context} types {} and {} cannot be matched", type_name(common), type_name(*next));
                 return Err(SqlError::new("42804", message).at(*at));
             }
             let forward = can_coerce(common, *next, CastContext::Implicit);
@@ -191,7 +197,8 @@ impl Binder<'_> {
             match self.try_coerce(expr, PgType { oid: common, typmod: -1 }, CastContext::Implicit)? {
                 Some(expr) => out.push(expr),
                 None => {
-                    let message = format!("{context} could not convert type {} to {}", type_name(from), type_name(common));
+                    let message =
+                        format!("{context} could not convert type {} to {}", type_name(from), type_name(common));
                     return Err(SqlError::new("42846", message).at(at));
                 }
             }

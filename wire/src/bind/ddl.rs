@@ -7,9 +7,10 @@ use storage::schema::model::PgType;
 
 use super::assign::freeze;
 use super::deparse::default_text;
-use super::{Binder, Env, literal_text, resolve_type};
+use super::{Binder, literal_text, resolve_type};
 use crate::error::SqlError;
 use crate::ir::Node;
+use crate::planner::Env;
 use crate::sql::ast::{AlterAction, ColumnDefinition, KeyConstraint, LiteralRef, Name, ObjectName, Statement};
 use crate::sql::lexer::Token;
 use crate::types::oid;
@@ -22,7 +23,11 @@ pub(crate) struct DdlText<'a> {
 }
 
 /// Binds a schema statement; `None` for other statements. The text is the command tag.
-pub(crate) fn bind_ddl(env: &Env<'_>, text: DdlText<'_>, statement: &Statement) -> Result<Option<(Ddl, &'static str)>, SqlError> {
+pub(crate) fn bind_ddl(
+    env: &Env<'_>,
+    text: DdlText<'_>,
+    statement: &Statement,
+) -> Result<Option<(Ddl, &'static str)>, SqlError> {
     Ok(Some(match statement {
         Statement::CreateTable(create) => {
             let mut columns = Vec::with_capacity(create.columns.len());
@@ -40,7 +45,10 @@ pub(crate) fn bind_ddl(env: &Env<'_>, text: DdlText<'_>, statement: &Statement) 
         }
         Statement::CreateIndex(create) => {
             let table = existing(env, &create.table)?;
-            let columns = create.columns.iter().map(|(name, descending)| IndexKeySpec { column: name.text.clone(), descending: *descending });
+            let columns = create
+                .columns
+                .iter()
+                .map(|(name, descending)| IndexKeySpec { column: name.text.clone(), descending: *descending });
             let ddl = Ddl::CreateIndex {
                 name: create.name.as_ref().map(|name| name.text.clone()),
                 table,
@@ -51,16 +59,24 @@ pub(crate) fn bind_ddl(env: &Env<'_>, text: DdlText<'_>, statement: &Statement) 
         }
         Statement::AlterTable { table, if_exists, actions } => {
             if *if_exists && existing(env, table).is_err() {
-                return Err(SqlError::unsupported("ALTER TABLE IF EXISTS of a missing table is not supported").at(table.at()));
+                return Err(
+                    SqlError::unsupported("ALTER TABLE IF EXISTS of a missing table is not supported").at(table.at())
+                );
             }
             let name = existing(env, table)?;
             let [action] = actions.as_slice() else {
-                return Err(SqlError::unsupported("several actions in one ALTER TABLE are not supported").at(table.at()));
+                return Err(
+                    SqlError::unsupported("several actions in one ALTER TABLE are not supported").at(table.at())
+                );
             };
             (alter(env, text, name, action)?, "ALTER TABLE")
         }
-        Statement::DropTable { names, if_exists } => (Ddl::DropTable { names: own_names(names)?, if_exists: *if_exists }, "DROP TABLE"),
-        Statement::DropIndex { names, if_exists } => (Ddl::DropIndex { names: own_names(names)?, if_exists: *if_exists }, "DROP INDEX"),
+        Statement::DropTable { names, if_exists } => {
+            (Ddl::DropTable { names: own_names(names)?, if_exists: *if_exists }, "DROP TABLE")
+        }
+        Statement::DropIndex { names, if_exists } => {
+            (Ddl::DropIndex { names: own_names(names)?, if_exists: *if_exists }, "DROP INDEX")
+        }
         Statement::Truncate { names } => {
             let mut tables = Vec::with_capacity(names.len());
             for name in names {
@@ -103,7 +119,9 @@ fn alter(env: &Env<'_>, text: DdlText<'_>, table: String, action: &AlterAction) 
         AlterAction::AddPrimaryKey(KeyConstraint { name, columns }) => {
             let declared = env.schema.table(&table);
             for column in columns {
-                if declared.is_some_and(|table| !table.columns.iter().any(|known| !known.hidden && known.name == column.text)) {
+                if declared
+                    .is_some_and(|table| !table.columns.iter().any(|known| !known.hidden && known.name == column.text))
+                {
                     return Err(missing_key_column(column));
                 }
             }
@@ -123,7 +141,9 @@ fn own_name(name: &ObjectName) -> Result<String, SqlError> {
         None | Some("public") => Ok(name.last().to_owned()),
         Some("pg_catalog" | "information_schema") => {
             let message = format!("permission denied to create \"{}\"", name.display());
-            Err(SqlError::new("42501", message).detail("System catalog modifications are currently disallowed.").at(name.at()))
+            Err(SqlError::new("42501", message)
+                .detail("System catalog modifications are currently disallowed.")
+                .at(name.at()))
         }
         Some(schema) => Err(SqlError::new("3F000", format!("schema \"{schema}\" does not exist")).at(name.at())),
     }
@@ -153,7 +173,9 @@ fn table_key(table: &str, create: &crate::sql::ast::CreateTable) -> Result<(Vec<
         keys.push((*at, key.name.as_ref().map(|name| name.text.clone()), key.columns.clone()));
     }
     if let Some((at, ..)) = keys.get(1) {
-        return Err(SqlError::new("42P16", format!("multiple primary keys for table \"{table}\" are not allowed")).at(*at));
+        return Err(
+            SqlError::new("42P16", format!("multiple primary keys for table \"{table}\" are not allowed")).at(*at)
+        );
     }
     let Some((_, name, columns)) = keys.pop() else { return Ok((Vec::new(), None)) };
     for (index, column) in columns.iter().enumerate() {
@@ -196,14 +218,19 @@ fn default_spec(
     if bound.node == Node::Null {
         return Ok(None);
     }
-    let constant = match &bound.node {
-        Node::Constant(value) => Some(value.clone()),
-        _ if volatile => None,
-        _ => crate::emit::constant(&bound)?,
+    let constant = if let Node::Constant(value) = &bound.node {
+        Some(value.clone())
+    } else if volatile {
+        None
+    } else {
+        crate::emit::constant(&bound)?
     };
     let written = text.source.get(clause.start as usize..clause.end as usize).unwrap_or_default();
     let literal = |index: u16| literal_text(text.source, text.literals, LiteralRef { index, negative: false }).ok();
-    Ok(Some(DefaultSpec { pg_text: default_text(&clause.expr, target, written, &literal), constant: constant.filter(|value| *value != Value::Null) }))
+    Ok(Some(DefaultSpec {
+        pg_text: default_text(&clause.expr, target, written, &literal),
+        constant: constant.filter(|value| *value != Value::Null),
+    }))
 }
 
 /// Which storage classes keep a type's values unharmed.

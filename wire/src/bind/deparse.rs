@@ -2,45 +2,66 @@
 //!
 //! Only constants and calls have a form of their own; anything else keeps the text it was written with.
 
-use crate::sql::ast::{Expr, ExprKind, LiteralKind, SessionWord};
-use crate::types::catalog;
-
 use storage::schema::model::PgType;
 
+use crate::sql::ast::{Expr, ExprKind, LiteralKind, SessionWord};
+use crate::types::{catalog, oid};
+
 /// The text for the catalog, given the tree, the column's type, and what was written.
-pub(super) fn default_text(tree: &Expr, target: PgType, written: &str, literal: &dyn Fn(u16) -> Option<String>) -> String {
+pub(super) fn default_text(
+    tree: &Expr,
+    target: PgType,
+    written: &str,
+    literal: &dyn Fn(u16) -> Option<String>,
+) -> String {
     shown(tree, target, literal).unwrap_or_else(|| written.to_owned())
 }
 
 fn shown(tree: &Expr, target: PgType, literal: &dyn Fn(u16) -> Option<String>) -> Option<String> {
-    Some(match &tree.kind {
-        ExprKind::Bool(value) => value.to_string(),
-        ExprKind::Null => return None,
-        ExprKind::Literal(LiteralKind::String, reference) => {
-            let text = literal(reference.index)?;
-            if target.oid == crate::types::oid::BOOL {
-                return None;
+    if let ExprKind::Bool(value) = tree.kind {
+        return Some(value.to_string());
+    }
+    if let ExprKind::Literal(kind, reference) = &tree.kind {
+        let text = literal(reference.index)?;
+        return match kind {
+            LiteralKind::String if target.oid == oid::BOOL => None,
+            LiteralKind::String => {
+                Some(format!("'{}'::{}", text.replace('\'', "''"), catalog::format_type(target.oid, Some(-1))))
             }
-            format!("'{}'::{}", text.replace('\'', "''"), catalog::format_type(target.oid, Some(-1)))
-        }
-        ExprKind::Literal(LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric, reference) => {
-            let text = literal(reference.index)?;
-            if reference.negative { format!("'-{text}'::integer") } else { text }
-        }
-        ExprKind::Session { word, precision: None } => match word {
-            SessionWord::CurrentDate => "CURRENT_DATE".into(),
-            SessionWord::CurrentTimestamp => "CURRENT_TIMESTAMP".into(),
-            SessionWord::LocalTimestamp => "LOCALTIMESTAMP".into(),
-            SessionWord::CurrentUser => "CURRENT_USER".into(),
-            SessionWord::SessionUser => "SESSION_USER".into(),
-            SessionWord::CurrentTime
-            | SessionWord::LocalTime
-            | SessionWord::CurrentRole
-            | SessionWord::User
-            | SessionWord::CurrentCatalog
-            | SessionWord::CurrentSchema => return None,
-        },
-        ExprKind::Call(call) if call.args.is_empty() && !call.star && call.over.is_none() => format!("{}()", call.name.last()),
-        _ => return None,
-    })
+            LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric if reference.negative => {
+                let own = match kind {
+                    LiteralKind::Int8 => "bigint",
+                    LiteralKind::Numeric => "numeric",
+                    LiteralKind::Int4 | LiteralKind::String | LiteralKind::Bits => "integer",
+                };
+                Some(format!("'-{text}'::{own}"))
+            }
+            LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric => Some(text),
+            LiteralKind::Bits => None,
+        };
+    }
+    if let ExprKind::Session { word, precision: None } = &tree.kind {
+        return session(*word).map(str::to_owned);
+    }
+    if let ExprKind::Call(call) = &tree.kind {
+        let plain = call.args.is_empty() && !call.star && call.over.is_none();
+        return plain.then(|| format!("{}()", call.name.last()));
+    }
+    None
+}
+
+fn session(word: SessionWord) -> Option<&'static str> {
+    match word {
+        SessionWord::CurrentDate => Some("CURRENT_DATE"),
+        SessionWord::CurrentTimestamp => Some("CURRENT_TIMESTAMP"),
+        SessionWord::LocalTimestamp => Some("LOCALTIMESTAMP"),
+        SessionWord::CurrentUser => Some("CURRENT_USER"),
+        SessionWord::SessionUser => Some("SESSION_USER"),
+        SessionWord::CurrentTime
+        | SessionWord::LocalTime
+        | SessionWord::CurrentRole
+        | SessionWord::User
+        | SessionWord::CurrentCatalog
+        | SessionWord::CurrentSchema => None,
+    }
 }

@@ -47,8 +47,12 @@ impl Binder<'_> {
             ExprKind::InQuery { arg, query, negated } => self.in_query(arg, query, *negated, at),
             ExprKind::Between { .. } => self.between(expr),
             ExprKind::Like { .. } => self.like(expr),
-            ExprKind::QuantifiedArray { left, op, quantifier, array } => self.quantified_array(left, op, *quantifier, array, at),
-            ExprKind::QuantifiedQuery { left, op, quantifier, query } => self.quantified_query(left, op, *quantifier, query, at),
+            ExprKind::QuantifiedArray { left, op, quantifier, array } => {
+                self.quantified_array(left, op, *quantifier, array, at)
+            }
+            ExprKind::QuantifiedQuery { left, op, quantifier, query } => {
+                self.quantified_query(left, op, *quantifier, query, at)
+            }
             ExprKind::Call(call) => self.call(call, at),
             ExprKind::Builtin { which, args } => self.builtin(*which, args, at),
             ExprKind::Session { word, precision } => self.session_word(*word, *precision, at),
@@ -57,13 +61,16 @@ impl Binder<'_> {
                 let arg = self.cast_argument(arg, target.oid)?;
                 self.cast_explicitly(arg, target, at)
             }
-            ExprKind::Case { operand, whens, otherwise } => self.case(operand.as_deref(), whens, otherwise.as_deref(), at),
+            ExprKind::Case { operand, whens, otherwise } => {
+                self.case(operand.as_deref(), whens, otherwise.as_deref(), at)
+            }
             ExprKind::Array(list) => self.array(list, at),
             ExprKind::ArrayQuery(query) => self.array_query(query, at),
             ExprKind::Subscript { base, index } => self.subscript(base, index, at),
             ExprKind::Slice { .. } => Err(SqlError::unsupported("array slices are not supported").at(at)),
-            ExprKind::Field { field, .. } => {
-                Err(SqlError::unsupported(format!("field \"{}\" of a composite value is not supported", field.text)).at(at))
+            ExprKind::Field { field } => {
+                Err(SqlError::unsupported(format!("field \"{}\" of a composite value is not supported", field.text))
+                    .at(at))
             }
             ExprKind::Row(_) => Err(SqlError::unsupported("row values are not supported here").at(at)),
             ExprKind::Exists(query) => {
@@ -137,7 +144,13 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// 42883 and 42725 in PostgreSQL's words.
-    pub(super) fn operator(&mut self, op: &OperatorName, left: Option<Expr>, right: Expr, at: u32) -> Result<Expr, SqlError> {
+    pub(super) fn operator(
+        &mut self,
+        op: &OperatorName,
+        left: Option<Expr>,
+        right: Expr,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
         let left_type = left.as_ref().map(|expr| expr.ty.oid);
         let shown = match left_type {
             Some(left) => format!("{} {} {}", type_name(left), op.name, type_name(right.ty.oid)),
@@ -225,7 +238,9 @@ impl Binder<'_> {
                 Some(array) => array,
                 None => {
                     let name = element.map_or_else(|| "unknown".to_owned(), type_name);
-                    return Err(SqlError::new("42704", format!("could not find array type for data type {name}")).at(at));
+                    return Err(
+                        SqlError::new("42704", format!("could not find array type for data type {name}")).at(at)
+                    );
                 }
             },
             other => other,
@@ -268,10 +283,7 @@ impl Binder<'_> {
         };
         let equal = OperatorName { name: "=".into(), schema: None };
         let test = self.operator(&equal, Some(left), right, at)?;
-        let value = match &test.node {
-            Node::Apply { args, .. } => args.first().cloned(),
-            _ => None,
-        };
+        let value = if let Node::Apply { args, .. } = &test.node { args.first().cloned() } else { None };
         let Some(value) = value else { return Err(SqlError::new("XX000", "equality without operands").at(at)) };
         let ty = value.ty;
         Ok(Expr { node: Node::Nullif { test: Box::new(test), value: Box::new(value) }, ty, at })
@@ -294,7 +306,9 @@ impl Binder<'_> {
         let session = |value: SessionValue, oid: u32| Ok(Expr::new(Node::Session(value), oid, at));
         let now = Expr::new(Node::Session(SessionValue::TransactionTimestamp), oid::TIMESTAMPTZ, at);
         let target = match word {
-            SessionWord::CurrentUser | SessionWord::CurrentRole | SessionWord::User => return session(SessionValue::CurrentUser, oid::NAME),
+            SessionWord::CurrentUser | SessionWord::CurrentRole | SessionWord::User => {
+                return session(SessionValue::CurrentUser, oid::NAME);
+            }
             SessionWord::SessionUser => return session(SessionValue::SessionUser, oid::NAME),
             SessionWord::CurrentCatalog => return session(SessionValue::CurrentDatabase, oid::NAME),
             SessionWord::CurrentSchema => return self.call(&call("current_schema"), at),
@@ -391,7 +405,8 @@ impl Binder<'_> {
     fn subscript(&mut self, base: &ast::Expr, index: &ast::Expr, at: u32) -> Result<Expr, SqlError> {
         let base = self.expr(base)?;
         let Some(element) = overload::element_type(base.ty.oid) else {
-            let message = format!("cannot subscript type {} because it does not support subscripting", type_name(base.ty.oid));
+            let message =
+                format!("cannot subscript type {} because it does not support subscripting", type_name(base.ty.oid));
             return Err(SqlError::new("42804", message).at(base.at));
         };
         let index = self.expr(index)?;
@@ -400,7 +415,11 @@ impl Binder<'_> {
             let message = format!("array subscript must have type integer, not {}", type_name(from));
             return Err(SqlError::new("42804", message).at(index_at));
         };
-        Ok(Expr::new(Node::Apply { form: Form::Pattern("pg_array_get({0}, {type0}, {1})"), args: vec![base, index] }, element, at))
+        Ok(Expr::new(
+            Node::Apply { form: Form::Pattern("pg_array_get({0}, {type0}, {1})"), args: vec![base, index] },
+            element,
+            at,
+        ))
     }
 
     /// A query inside an expression or FROM: its columns are settled.
@@ -419,7 +438,7 @@ impl Binder<'_> {
 
     fn scalar_subquery(&mut self, query: &ast::Query, at: u32) -> Result<Expr, SqlError> {
         let query = self.one_column(query, at)?;
-        let ty = query.outputs.first().map_or(plain(oid::TEXT), |output| output.ty);
+        let ty = query.outputs.first().map_or_else(|| plain(oid::TEXT), |output| output.ty);
         Ok(Expr { node: Node::Subquery(Box::new(query)), ty, at })
     }
 

@@ -6,7 +6,7 @@ use storage::schema::model::{Origin, Table};
 
 use super::scope::{ScopeColumn, ScopeItem, column};
 use super::{Binder, plain};
-use crate::catalog::column_type::reported_type;
+use crate::catalog::reported_type;
 use crate::error::SqlError;
 use crate::function::{self, Form, Kind, Volatility};
 use crate::ir::{ColumnRef, Expr, Node, Output, Query, Source};
@@ -24,7 +24,7 @@ pub(super) struct CteEntry {
 /// What a name of a relation means.
 pub(super) enum Target {
     Table(Arc<Table>),
-    Catalog(&'static crate::catalog::relation::Relation),
+    Catalog(&'static crate::catalog::Relation),
 }
 
 /// A bound part of FROM: the relation and what it shows.
@@ -36,7 +36,7 @@ impl Binder<'_> {
         let mut sources = Vec::with_capacity(list.len());
         let mut shown: Vec<ScopeItem> = Vec::new();
         for item in list {
-            let (source, items) = self.from_item(item, &shown)?;
+            let (source, items) = self.relation_item(item, &shown)?;
             check_duplicates(&shown, &items, item)?;
             shown.extend(items);
             sources.push(source);
@@ -46,11 +46,15 @@ impl Binder<'_> {
     }
 
     /// `left` is what stands before it in FROM: visible to functions and LATERAL.
-    fn from_item(&mut self, item: &FromItem, left: &[ScopeItem]) -> Result<Bound, SqlError> {
+    fn relation_item(&mut self, item: &FromItem, left: &[ScopeItem]) -> Result<Bound, SqlError> {
         match item {
-            FromItem::Table { name, alias } => self.from_table(name, alias.as_ref()),
-            FromItem::Query { at, lateral, query, alias } => self.from_query(query, *lateral, alias.as_ref(), left, *at),
-            FromItem::Function { call, at, ordinality, alias } => self.from_function(call, *ordinality, alias.as_ref(), left, *at),
+            FromItem::Table { name, alias } => self.table_item(name, alias.as_ref()),
+            FromItem::Query { at, lateral, query, alias } => {
+                self.derived_item(query, *lateral, alias.as_ref(), left, *at)
+            }
+            FromItem::Function { call, at, ordinality, alias } => {
+                self.function_item(call, *ordinality, alias.as_ref(), left, *at)
+            }
             FromItem::Join { at, kind, left: first, right: second, condition, alias } => {
                 let bound = self.join(*kind, first, second, condition, left, *at)?;
                 match alias {
@@ -61,7 +65,7 @@ impl Binder<'_> {
         }
     }
 
-    fn from_table(&mut self, name: &ObjectName, alias: Option<&Alias>) -> Result<Bound, SqlError> {
+    fn table_item(&mut self, name: &ObjectName, alias: Option<&Alias>) -> Result<Bound, SqlError> {
         if name.schema().is_none()
             && let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == name.last()).cloned()
         {
@@ -92,10 +96,11 @@ impl Binder<'_> {
     /// # Errors
     /// 42P01 in PostgreSQL's words.
     pub(super) fn relation(&self, name: &ObjectName) -> Result<Target, SqlError> {
-        let missing = || SqlError::new("42P01", format!("relation \"{}\" does not exist", name.display())).at(name.at());
+        let missing =
+            || SqlError::new("42P01", format!("relation \"{}\" does not exist", name.display())).at(name.at());
         let in_schema = |schema: &str| match schema {
             "public" => self.env.schema.table(name.last()).cloned().map(Target::Table),
-            "pg_catalog" | "information_schema" => crate::catalog::relation::relation(schema, name.last()).map(Target::Catalog),
+            "pg_catalog" | "information_schema" => crate::catalog::relation(schema, name.last()).map(Target::Catalog),
             _ => None,
         };
         if name.parts.len() > 2 {
@@ -105,7 +110,7 @@ impl Binder<'_> {
         match name.schema() {
             Some(schema) => in_schema(schema).ok_or_else(missing),
             None => {
-                let path = std::iter::once("pg_catalog").chain(self.env.search_path.iter().map(String::as_str));
+                let path = std::iter::once("pg_catalog").chain(self.search_path.iter().map(String::as_str));
                 path.filter_map(in_schema).next().ok_or_else(missing)
             }
         }
@@ -129,7 +134,7 @@ impl Binder<'_> {
         Ok(item)
     }
 
-    fn from_query(
+    fn derived_item(
         &mut self,
         query: &ast::Query,
         lateral: bool,
@@ -142,7 +147,10 @@ impl Binder<'_> {
             if query.at != at {
                 let what = if matches!(query.body, ast::Body::Values { .. }) { "VALUES" } else { "subquery" };
                 return Err(SqlError::new("42601", format!("{what} in FROM must have an alias"))
-                    .hint(format!("For example, FROM ({} ...) [AS] foo.", if what == "VALUES" { "VALUES" } else { "SELECT" }))
+                    .hint(format!(
+                        "For example, FROM ({} ...) [AS] foo.",
+                        if what == "VALUES" { "VALUES" } else { "SELECT" }
+                    ))
                     .at(at));
             }
             let bound = self.subquery(query)?;
@@ -167,19 +175,26 @@ impl Binder<'_> {
     fn refuse_correlation(&mut self, query: &Query, at: u32) -> Result<(), SqlError> {
         let own = self.scope().relations.clone();
         if super::group::refers_to(query, &own) {
-            return Err(SqlError::unsupported("LATERAL subqueries that refer to preceding FROM items are not supported").at(at));
+            return Err(SqlError::unsupported(
+                "LATERAL subqueries that refer to preceding FROM items are not supported",
+            )
+            .at(at));
         }
         Ok(())
     }
 
-    fn with_items<T>(&mut self, items: Vec<ScopeItem>, inner: impl FnOnce(&mut Self) -> Result<T, SqlError>) -> Result<T, SqlError> {
+    fn with_items<T>(
+        &mut self,
+        items: Vec<ScopeItem>,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
         let outer = std::mem::replace(&mut self.scope().items, items);
         let result = inner(self);
         self.scope().items = outer;
         result
     }
 
-    fn from_function(
+    fn function_item(
         &mut self,
         call: &ast::Call,
         ordinality: bool,
@@ -187,7 +202,8 @@ impl Binder<'_> {
         left: &[ScopeItem],
         at: u32,
     ) -> Result<Bound, SqlError> {
-        let set_returning = function::functions_named(call.name.last()).iter().any(|function| function.kind == Kind::SetReturning);
+        let set_returning =
+            function::functions_named(call.name.last()).iter().any(|function| function.kind == Kind::SetReturning);
         let outer = self.scope().no_aggregates.replace("functions in FROM");
         let value = if set_returning {
             self.with_items(left.to_vec(), |binder| binder.resolve_call(call, at)).map(|resolved| {
@@ -231,10 +247,10 @@ impl Binder<'_> {
         before: &[ScopeItem],
         at: u32,
     ) -> Result<Bound, SqlError> {
-        let (left, left_items) = self.from_item(first, before)?;
+        let (left, left_items) = self.relation_item(first, before)?;
         let mut visible = before.to_vec();
         visible.extend(left_items.iter().cloned());
-        let (right, right_items) = self.from_item(second, &visible)?;
+        let (right, right_items) = self.relation_item(second, &visible)?;
         check_duplicates(&left_items, &right_items, second)?;
         let (on, items) = match condition {
             JoinCondition::None => (None, both(left_items, right_items)),
@@ -251,7 +267,11 @@ impl Binder<'_> {
             JoinCondition::Using(names) => self.using(kind, left_items, right_items, names, at)?,
             JoinCondition::Natural => {
                 let names = shared_names(&left_items, &right_items, at);
-                if names.is_empty() { (None, both(left_items, right_items)) } else { self.using(kind, left_items, right_items, &names, at)? }
+                if names.is_empty() {
+                    (None, both(left_items, right_items))
+                } else {
+                    self.using(kind, left_items, right_items, &names, at)?
+                }
             }
         };
         let source = Source::Join { kind, left: Box::new(left), right: Box::new(right), on: on.map(Box::new) };
@@ -302,8 +322,12 @@ impl Binder<'_> {
 
     /// `(a JOIN b ..) AS j`: only the alias is visible outside.
     fn alias_join(&mut self, (source, items): Bound, alias: &Alias) -> Result<Bound, SqlError> {
-        let columns: Vec<ScopeColumn> =
-            items.into_iter().filter(|item| item.columns_visible).flat_map(|item| item.columns).filter(|column| !column.hidden).collect();
+        let columns: Vec<ScopeColumn> = items
+            .into_iter()
+            .filter(|item| item.columns_visible)
+            .flat_map(|item| item.columns)
+            .filter(|column| !column.hidden)
+            .collect();
         let item = self.aliased(&alias.name.text, None, columns, Some(alias))?;
         Ok((source, vec![item]))
     }
@@ -317,9 +341,15 @@ fn both(mut left: Vec<ScopeItem>, right: Vec<ScopeItem>) -> Vec<ScopeItem> {
 fn check_duplicates(left: &[ScopeItem], right: &[ScopeItem], item: &FromItem) -> Result<(), SqlError> {
     for new in right.iter().filter(|item| item.name_visible) {
         let Some(name) = &new.name else { continue };
-        let same = |old: &&ScopeItem| old.name_visible && old.name.as_ref() == Some(name) && (old.schema == new.schema || old.schema.is_none() || new.schema.is_none());
+        let same = |old: &&ScopeItem| {
+            old.name_visible
+                && old.name.as_ref() == Some(name)
+                && (old.schema == new.schema || old.schema.is_none() || new.schema.is_none())
+        };
         if left.iter().any(|old| same(&old)) {
-            return Err(SqlError::new("42712", format!("table name \"{name}\" specified more than once")).at(item_at(item)));
+            return Err(
+                SqlError::new("42712", format!("table name \"{name}\" specified more than once")).at(item_at(item))
+            );
         }
     }
     Ok(())
@@ -327,7 +357,7 @@ fn check_duplicates(left: &[ScopeItem], right: &[ScopeItem], item: &FromItem) ->
 
 fn item_at(item: &FromItem) -> u32 {
     match item {
-        FromItem::Table { name, alias } => alias.as_ref().map_or(name.at(), |_| name.at()),
+        FromItem::Table { name, .. } => name.at(),
         FromItem::Query { at, .. } | FromItem::Function { at, .. } => *at,
         FromItem::Join { right, .. } => item_at(right),
     }
@@ -361,8 +391,11 @@ fn side_column(items: &[ScopeItem], name: &Name, side: &str) -> Result<Expr, Sql
 fn rename(columns: &mut [ScopeColumn], alias: &Alias) -> Result<(), SqlError> {
     let available = columns.iter().filter(|column| !column.hidden).count();
     if alias.columns.len() > available {
-        let message =
-            format!("table \"{}\" has {available} columns available but {} columns specified", alias.name.text, alias.columns.len());
+        let message = format!(
+            "table \"{}\" has {available} columns available but {} columns specified",
+            alias.name.text,
+            alias.columns.len()
+        );
         return Err(SqlError::new("42P10", message).at(alias.name.at));
     }
     let visible = columns.iter_mut().filter(|column| !column.hidden);
@@ -411,7 +444,7 @@ pub(super) fn table_columns(id: u32, table: &Table) -> Vec<ScopeColumn> {
     columns
 }
 
-fn catalog_columns(id: u32, relation: &'static crate::catalog::relation::Relation) -> Vec<ScopeColumn> {
+fn catalog_columns(id: u32, relation: &'static crate::catalog::Relation) -> Vec<ScopeColumn> {
     let declared = relation.columns.iter().enumerate().map(|(index, declared)| {
         let reference = ColumnRef {
             relation: id,

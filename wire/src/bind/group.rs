@@ -25,39 +25,50 @@ impl Binder<'_> {
     fn determined(&self, own: &[u32], keys: &[Expr]) -> Vec<u32> {
         let columns: Vec<&ColumnRef> = keys
             .iter()
-            .filter_map(|key| match &key.node {
-                Node::Column(column) => Some(column),
-                _ => None,
-            })
+            .filter_map(|key| if let Node::Column(column) = &key.node { Some(column) } else { None })
             .collect();
         let covers = |relation: &u32| {
             let grouped: Vec<&&ColumnRef> = columns.iter().filter(|column| column.relation == *relation).collect();
             let Some(table_oid) = grouped.first().map(|column| column.table_oid) else { return false };
-            let Some(table) = self.env.schema.tables.values().find(|table| table.oid == table_oid) else { return false };
+            let Some(table) = self.env.schema.tables.values().find(|table| table.oid == table_oid) else {
+                return false;
+            };
             !table.primary_key.is_empty()
                 && table.primary_key.iter().all(|key| {
-                    table.columns.get(*key).is_some_and(|column| grouped.iter().any(|grouped| grouped.name.as_ref() == column.name))
+                    table
+                        .columns
+                        .get(*key)
+                        .is_some_and(|column| grouped.iter().any(|grouped| grouped.name.as_ref() == column.name))
                 })
         };
         own.iter().copied().filter(|relation| covers(relation)).collect()
     }
 
-    fn check_grouped(&self, expr: &Expr, keys: &[Expr], own: &[u32], determined: &[u32], inside: bool) -> Result<(), SqlError> {
+    fn check_grouped(
+        &self,
+        expr: &Expr,
+        keys: &[Expr],
+        own: &[u32],
+        determined: &[u32],
+        inside: bool,
+    ) -> Result<(), SqlError> {
         if keys.contains(expr) {
             return Ok(());
         }
-        match &expr.node {
-            Node::Column(column) if own.contains(&column.relation) && !determined.contains(&column.relation) => {
-                let name = self.shown(column);
-                let message = if inside {
-                    format!("subquery uses ungrouped column \"{name}\" from outer query")
-                } else {
-                    format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
-                };
-                return Err(SqlError::new("42803", message).at(expr.at));
-            }
-            Node::Aggregate(aggregate) if aggregate.over.is_none() => return Ok(()),
-            _ => {}
+        if let Node::Column(column) = &expr.node
+            && own.contains(&column.relation)
+            && !determined.contains(&column.relation)
+        {
+            let name = self.shown(column);
+            let message = if inside {
+                format!("subquery uses ungrouped column \"{name}\" from outer query")
+            } else {
+                format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            };
+            return Err(SqlError::new("42803", message).at(expr.at));
+        }
+        if matches!(&expr.node, Node::Aggregate(aggregate) if aggregate.over.is_none()) {
+            return Ok(());
         }
         let mut failed = Ok(());
         expr.for_each_part(&mut |part| {
@@ -125,7 +136,13 @@ fn for_each_expr<'a>(query: &'a Query, visit: &mut dyn FnMut(&'a Expr)) {
             for source in &select.from {
                 for_each_source_expr(source, visit);
             }
-            let parts = select.items.iter().chain(&select.filter).chain(&select.group_by).chain(&select.having).chain(&select.distinct_on);
+            let parts = select
+                .items
+                .iter()
+                .chain(&select.filter)
+                .chain(&select.group_by)
+                .chain(&select.having)
+                .chain(&select.distinct_on);
             parts.for_each(&mut *visit);
         }
         Body::Values(rows) => rows.iter().flatten().for_each(&mut *visit),

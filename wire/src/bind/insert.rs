@@ -14,6 +14,9 @@ use crate::ir::{self, Body, Expr, InsertRows, Node, Output, Query};
 use crate::sql::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, Name};
 use crate::types::oid;
 
+/// The query that gives the rows, as a relation, and the value of each target column.
+type Given = (Option<(u32, Query)>, Vec<Expr>);
+
 /// The relation number of `excluded`.
 pub(crate) const EXCLUDED: u32 = u32::MAX;
 
@@ -53,12 +56,7 @@ impl Binder<'_> {
     }
 
     /// The values of the target columns: of one row without relations, or of a query as relation.
-    fn source(
-        &mut self,
-        insert: &ast::Insert,
-        table: &Arc<Table>,
-        targets: &[usize],
-    ) -> Result<(Option<(u32, Query)>, Vec<Expr>), SqlError> {
+    fn source(&mut self, insert: &ast::Insert, table: &Arc<Table>, targets: &[usize]) -> Result<Given, SqlError> {
         let query = match &insert.source {
             InsertSource::DefaultValues => return Ok((None, Vec::new())),
             InsertSource::Query(query) => query,
@@ -74,7 +72,7 @@ impl Binder<'_> {
             .iter()
             .zip(targets)
             .map(|(output, target)| match output.ty.oid {
-                oid::UNKNOWN => crate::catalog::column_type::reported_type(&table.columns[*target]).oid,
+                oid::UNKNOWN => crate::catalog::reported_type(&table.columns[*target]).oid,
                 known => known,
             })
             .collect();
@@ -96,7 +94,7 @@ impl Binder<'_> {
         insert: &ast::Insert,
         table: &Arc<Table>,
         targets: &[usize],
-    ) -> Result<(Option<(u32, Query)>, Vec<Expr>), SqlError> {
+    ) -> Result<Given, SqlError> {
         let width = rows.first().map_or(0, Vec::len);
         let mut bound = Vec::with_capacity(rows.len());
         for row in rows {
@@ -119,7 +117,7 @@ impl Binder<'_> {
     }
 
     /// Rows as a derived table, and the references to its columns.
-    fn as_relation(&mut self, rows: Vec<Vec<Expr>>) -> (Option<(u32, Query)>, Vec<Expr>) {
+    fn as_relation(&mut self, rows: Vec<Vec<Expr>>) -> Given {
         let id = self.new_relation();
         let first = rows.first().cloned().unwrap_or_default();
         let values: Vec<Expr> =
@@ -151,7 +149,8 @@ impl Binder<'_> {
             if table.origin == Origin::Wire {
                 return self.default_of(column);
             }
-            let message = "DEFAULT for a column of a table from a schema file is supported only by leaving the column out";
+            let message =
+                "DEFAULT for a column of a table from a schema file is supported only by leaving the column out";
             return Err(SqlError::unsupported(message).at(cell.at));
         }
         refuse_generated(column, "insert", cell.at)?;
@@ -220,7 +219,12 @@ impl Binder<'_> {
         Ok((columns, rows))
     }
 
-    fn on_conflict(&mut self, clause: &ast::OnConflict, table: &Arc<Table>, id: u32) -> Result<ir::OnConflict, SqlError> {
+    fn on_conflict(
+        &mut self,
+        clause: &ast::OnConflict,
+        table: &Arc<Table>,
+        id: u32,
+    ) -> Result<ir::OnConflict, SqlError> {
         let target = match &clause.target {
             None => Vec::new(),
             Some(ConflictTarget::Columns(names)) => conflict_columns(table, names, clause.at)?,
@@ -237,11 +241,17 @@ impl Binder<'_> {
             ConflictAction::Update { assignments, filter } => (assignments, filter),
         };
         if target.is_empty() {
-            return Err(SqlError::new("42601", "ON CONFLICT DO UPDATE requires inference specification or constraint name")
-                .hint("For example, ON CONFLICT (column_name).")
-                .at(clause.at));
+            return Err(SqlError::new(
+                "42601",
+                "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+            )
+            .hint("For example, ON CONFLICT (column_name).")
+            .at(clause.at));
         }
-        let excluded = ScopeItem { columns_visible: false, ..ScopeItem::new(Some("excluded".into()), table_columns(EXCLUDED, table)) };
+        let excluded = ScopeItem {
+            columns_visible: false,
+            ..ScopeItem::new(Some("excluded".into()), table_columns(EXCLUDED, table))
+        };
         self.scope().items.push(excluded);
         let assignments = self.assignments(assignments, table, id)?;
         let filter = self.clause(filter.as_ref(), "WHERE")?;
@@ -249,7 +259,11 @@ impl Binder<'_> {
     }
 
     /// RETURNING, which may name the target's columns only.
-    pub(super) fn returning(&mut self, list: &[ast::SelectItem], target: u32) -> Result<(Vec<Expr>, Vec<Output>), SqlError> {
+    pub(super) fn returning(
+        &mut self,
+        list: &[ast::SelectItem],
+        target: u32,
+    ) -> Result<(Vec<Expr>, Vec<Output>), SqlError> {
         self.scope().no_aggregates = Some("RETURNING");
         self.scope().no_windows = Some("RETURNING");
         let (items, mut outputs) = self.select_items(list)?;
@@ -281,7 +295,9 @@ fn insert_targets(table: &Table, names: &[Name]) -> Result<Vec<usize>, SqlError>
     for name in names {
         let index = column_index(table, name)?;
         if targets.contains(&index) {
-            return Err(SqlError::new("42701", format!("column \"{}\" specified more than once", name.text)).at(name.at));
+            return Err(
+                SqlError::new("42701", format!("column \"{}\" specified more than once", name.text)).at(name.at)
+            );
         }
         targets.push(index);
     }
@@ -326,10 +342,12 @@ fn key_names(table: &Table) -> Vec<String> {
 
 fn conflict_columns(table: &Table, names: &[Name], at: u32) -> Result<Vec<String>, SqlError> {
     for name in names {
-        column_index(table, name).map_err(|_| SqlError::new("42703", format!("column \"{}\" does not exist", name.text)).at(name.at))?;
+        column_index(table, name)
+            .map_err(|_| SqlError::new("42703", format!("column \"{}\" does not exist", name.text)).at(name.at))?;
     }
     let key = key_names(table);
-    let same = key.iter().all(|column| names.iter().any(|name| name.text == *column)) && names.iter().all(|name| key.contains(&name.text));
+    let same = key.iter().all(|column| names.iter().any(|name| name.text == *column))
+        && names.iter().all(|name| key.contains(&name.text));
     if !same {
         let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
         return Err(SqlError::new("42P10", message).at(at));

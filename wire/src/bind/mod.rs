@@ -33,29 +33,19 @@ mod window;
 
 use std::collections::BTreeSet;
 
-use storage::Schema;
 use storage::schema::model::PgType;
 
 use crate::error::SqlError;
 use crate::ir;
-use crate::session::settings::Formats;
+use crate::planner::Env;
 use crate::sql::ast::{self, LiteralRef};
 use crate::sql::lexer::Token;
 use crate::sql::literal;
 use crate::types::oid;
 
-pub(crate) use ddl::bind_ddl;
+pub(crate) use ddl::{DdlText, bind_ddl};
+pub(crate) use insert::EXCLUDED;
 pub(crate) use types::resolve_type;
-
-/// What a statement is bound against.
-#[derive(Debug, Clone, Copy)]
-pub struct Env<'a> {
-    pub schema: &'a Schema,
-    /// Settings that change what literals mean.
-    pub formats: &'a Formats,
-    /// Schemas searched for unqualified names, after `pg_catalog`.
-    pub search_path: &'a [String],
-}
 
 /// The state of binding one statement.
 pub(crate) struct Binder<'a> {
@@ -64,6 +54,7 @@ pub(crate) struct Binder<'a> {
     literals: &'a [Token],
     /// By parameter; `None` until its type is known.
     parameters: Vec<Option<u32>>,
+    search_path: Vec<String>,
     scopes: Vec<scope::Scope>,
     ctes: Vec<from::CteEntry>,
     next_relation: u32,
@@ -105,6 +96,7 @@ impl<'a> Binder<'a> {
             source,
             literals,
             parameters,
+            search_path: search_path(env.search_path),
             scopes: Vec::new(),
             ctes: Vec::new(),
             next_relation: 0,
@@ -144,7 +136,8 @@ impl<'a> Binder<'a> {
         };
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (index, found) in self.parameters.iter().enumerate() {
-            let undetermined = || SqlError::new("42P18", format!("could not determine data type of parameter ${}", index + 1));
+            let undetermined =
+                || SqlError::new("42P18", format!("could not determine data type of parameter ${}", index + 1));
             parameters.push(found.ok_or_else(undetermined)?);
         }
         Ok(Bound { statement, outputs, parameters, pinned: self.pinned, facts: self.facts })
@@ -158,10 +151,6 @@ impl<'a> Binder<'a> {
 
     fn literal_text(&self, reference: LiteralRef) -> Result<String, SqlError> {
         literal_text(self.source, self.literals, reference)
-    }
-
-    pub(super) fn literal_at(&self, reference: LiteralRef) -> u32 {
-        self.literals.get(usize::from(reference.index)).map_or(0, |token| token.start)
     }
 
     /// In a grouped query equal literals must be one node, so that `a + 1` is found in GROUP BY `a + 1`.
@@ -225,4 +214,13 @@ pub(crate) fn literal_text(source: &str, literals: &[Token], reference: LiteralR
 /// A type without a modifier.
 pub(crate) fn plain(oid: u32) -> PgType {
     PgType { oid, typmod: -1 }
+}
+
+/// The schemas of a `search_path` setting; `"$user"` is none here.
+fn search_path(setting: &str) -> Vec<String> {
+    setting
+        .split(',')
+        .map(|name| name.trim().trim_matches('"').to_owned())
+        .filter(|name| !name.is_empty() && name != "$user")
+        .collect()
 }

@@ -63,7 +63,8 @@ fn choose<T: Copy>(candidates: Vec<(Vec<u32>, T)>, inputs: &[u32]) -> Choice<T> 
         return Choice::One(*found);
     }
     let fits = |types: &Vec<u32>| {
-        types.iter().zip(inputs).all(|(declared, input)| can_coerce(*input, *declared, CastContext::Implicit)) && consistent(types, inputs)
+        types.iter().zip(inputs).all(|(declared, input)| can_coerce(*input, *declared, CastContext::Implicit))
+            && consistent(types, inputs)
     };
     let candidates: Vec<(Vec<u32>, T)> = candidates.into_iter().filter(|(types, _)| fits(types)).collect();
     match candidates.as_slice() {
@@ -115,13 +116,16 @@ fn select<T: Copy>(candidates: Vec<(Vec<u32>, T)>, inputs: &[u32]) -> Choice<T> 
         types.iter().enumerate().filter(|(index, declared)| *index < inputs.len() && test(*index, **declared)).count()
     };
     // Most exact matches, then most exact or preferred ones.
-    let candidates = keep_best(candidates, |types| count(types, &|index, declared| known(index) && declared == inputs[index]));
+    let candidates =
+        keep_best(candidates, |types| count(types, &|index, declared| known(index) && declared == inputs[index]));
     if let [(_, only)] = candidates.as_slice() {
         return Choice::One(*only);
     }
     let candidates = keep_best(candidates, |types| {
         count(types, &|index, declared| {
-            known(index) && (declared == inputs[index] || (is_preferred(declared) && category(declared) == category(inputs[index])))
+            known(index)
+                && (declared == inputs[index]
+                    || (is_preferred(declared) && category(declared) == category(inputs[index])))
         })
     });
     if let [(_, only)] = candidates.as_slice() {
@@ -164,7 +168,8 @@ fn by_category<T: Copy>(candidates: &[(Vec<u32>, T)], inputs: &[u32]) -> Option<
         } else {
             return None;
         };
-        let preferred = candidates.iter().any(|(types, _)| slot_category(slot(types)) == chosen && is_preferred(slot(types)));
+        let preferred =
+            candidates.iter().any(|(types, _)| slot_category(slot(types)) == chosen && is_preferred(slot(types)));
         wanted[index] = Some((chosen, preferred));
     }
     let fits = |types: &Vec<u32>| {
@@ -191,9 +196,9 @@ fn by_shared_type<T: Copy>(candidates: &[(Vec<u32>, T)], inputs: &[u32]) -> Opti
     if known.any(|input| *input != shared) {
         return None;
     }
-    let mut fitting = candidates
-        .iter()
-        .filter(|(types, _)| types.iter().take(inputs.len()).all(|declared| can_coerce(shared, *declared, CastContext::Implicit)));
+    let mut fitting = candidates.iter().filter(|(types, _)| {
+        types.iter().take(inputs.len()).all(|declared| can_coerce(shared, *declared, CastContext::Implicit))
+    });
     match (fitting.next(), fitting.next()) {
         (Some((_, only)), None) => Some(*only),
         (Some(_) | None, _) => None,

@@ -29,7 +29,13 @@ impl Binder<'_> {
         Ok(Expr::new(Node::IsNull { arg: Box::new(arg), negated }, oid::BOOL, at))
     }
 
-    pub(super) fn is_bool(&mut self, arg: &ast::Expr, test: BoolTest, negated: bool, at: u32) -> Result<Expr, SqlError> {
+    pub(super) fn is_bool(
+        &mut self,
+        arg: &ast::Expr,
+        test: BoolTest,
+        negated: bool,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
         let word = match test {
             BoolTest::True => "TRUE",
             BoolTest::False => "FALSE",
@@ -41,11 +47,19 @@ impl Binder<'_> {
         Ok(Expr::new(Node::IsBool { arg, test, negated }, oid::BOOL, at))
     }
 
-    pub(super) fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool, at: u32) -> Result<Expr, SqlError> {
+    pub(super) fn is_distinct(
+        &mut self,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        negated: bool,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
         let left = self.expr(left)?;
         let right = self.expr(right)?;
         let equal = self.operator(&named("="), Some(left), right, at)?;
-        let Node::Apply { form, args } = equal.node else { return Err(SqlError::new("XX000", "equality without operands").at(at)) };
+        let Node::Apply { form, args } = equal.node else {
+            return Err(SqlError::new("XX000", "equality without operands").at(at));
+        };
         let mut args = args.into_iter();
         let (Some(left), Some(right)) = (args.next(), args.next()) else {
             return Err(SqlError::new("XX000", "equality without operands").at(at));
@@ -76,7 +90,13 @@ impl Binder<'_> {
     }
 
     /// `a IN (b, c)`: one list under one type if the members meet in it, else a chain of comparisons, as in PostgreSQL.
-    pub(super) fn in_list(&mut self, arg: &ast::Expr, list: &[ast::Expr], negated: bool, at: u32) -> Result<Expr, SqlError> {
+    pub(super) fn in_list(
+        &mut self,
+        arg: &ast::Expr,
+        list: &[ast::Expr],
+        negated: bool,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
         let equal = named("=");
         if let ExprKind::Row(lefts) = &arg.kind {
             let mut tests = Vec::with_capacity(list.len());
@@ -94,7 +114,8 @@ impl Binder<'_> {
             members.push(self.expr(member)?);
         }
         let types: Vec<(u32, u32)> = std::iter::once(&arg).chain(&members).map(|expr| (expr.ty.oid, expr.at)).collect();
-        let fits = |common: u32| types.iter().all(|(oid, _)| super::cast::can_coerce(*oid, common, CastContext::Implicit));
+        let fits =
+            |common: u32| types.iter().all(|(oid, _)| super::cast::can_coerce(*oid, common, CastContext::Implicit));
         if let Ok(common) = self.common_type(&types, "IN")
             && members.len() > 1
             && fits(common)
@@ -130,11 +151,15 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn in_query(&mut self, arg: &ast::Expr, query: &ast::Query, negated: bool, at: u32) -> Result<Expr, SqlError> {
-        let lefts: Vec<&ast::Expr> = match &arg.kind {
-            ExprKind::Row(list) => list.iter().collect(),
-            _ => vec![arg],
-        };
+    pub(super) fn in_query(
+        &mut self,
+        arg: &ast::Expr,
+        query: &ast::Query,
+        negated: bool,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
+        let lefts: Vec<&ast::Expr> =
+            if let ExprKind::Row(list) = &arg.kind { list.iter().collect() } else { vec![arg] };
         let query = self.subquery(query)?;
         if query.outputs.len() != lefts.len() {
             let which = if query.outputs.len() > lefts.len() { "many" } else { "few" };
@@ -169,7 +194,7 @@ impl Binder<'_> {
         let arg = self.expr(arg)?;
         let low = self.expr(low)?;
         let high = self.expr(high)?;
-        let mut range = |binder: &mut Self, arg: Expr, low: Expr, high: Expr| -> Result<Expr, SqlError> {
+        let range = |binder: &mut Self, arg: Expr, low: Expr, high: Expr| -> Result<Expr, SqlError> {
             let from = binder.operator(&named(">="), Some(arg.clone()), low, at)?;
             // The parameter's type may be known now.
             let arg = binder.refreshed(arg);
@@ -178,7 +203,8 @@ impl Binder<'_> {
         };
         let test = if *symmetric {
             let forward = range(self, arg.clone(), low.clone(), high.clone())?;
-            let backward = range(self, self.refreshed(arg), self.refreshed(high), self.refreshed(low))?;
+            let (arg, low, high) = (self.refreshed(arg), self.refreshed(low), self.refreshed(high));
+            let backward = range(self, arg, high, low)?;
             Expr::new(Node::Or(vec![forward, backward]), oid::BOOL, at)
         } else {
             range(self, arg, low, high)?
@@ -230,8 +256,7 @@ impl Binder<'_> {
         let id = self.new_relation();
         // An untyped array beside a typed operand is an array of the operand's type, and the reverse.
         let element = if array.ty.oid == oid::UNKNOWN {
-            let known = if left.ty.oid == oid::UNKNOWN { oid::TEXT } else { left.ty.oid };
-            known
+            if left.ty.oid == oid::UNKNOWN { oid::TEXT } else { left.ty.oid }
         } else {
             match overload::element_type(array.ty.oid) {
                 Some(element) => element,
@@ -267,7 +292,7 @@ impl Binder<'_> {
         let left = self.expr(left)?;
         let query = self.one_column(query, at)?;
         let id = self.new_relation();
-        let ty = query.outputs.first().map_or(plain(oid::TEXT), |output| output.ty);
+        let ty = query.outputs.first().map_or_else(|| plain(oid::TEXT), |output| output.ty);
         let member = super::scope::column(id, "c1", ty);
         let test = self.operator(op, Some(left), member, at)?;
         if test.ty.oid != oid::BOOL {

@@ -74,7 +74,8 @@ impl Binder<'_> {
         let ast::Body::Set { op: SetOperator::Union, all, left, right, at } = &table.query.body else {
             return self.subquery(&table.query);
         };
-        let plain_query = table.query.order_by.is_empty() && table.query.limit.is_none() && table.query.offset.is_none();
+        let plain_query =
+            table.query.order_by.is_empty() && table.query.limit.is_none() && table.query.offset.is_none();
         if !plain_query || table.query.with.is_some() {
             return self.subquery(&table.query);
         }
@@ -95,7 +96,9 @@ impl Binder<'_> {
                     type_name(left.ty.oid),
                     type_name(right.ty.oid)
                 );
-                return Err(SqlError::new("42804", message).hint("Cast the output of the non-recursive term to the correct type.").at(*at));
+                return Err(SqlError::new("42804", message)
+                    .hint("Cast the output of the non-recursive term to the correct type.")
+                    .at(*at));
             }
         }
         let second = self.convert_outputs(second, &targets)?;
@@ -196,7 +199,9 @@ impl Binder<'_> {
         let text = self.pin(*literal)?;
         match text.parse::<usize>() {
             Ok(position) if (1..=count).contains(&position) => Ok(Some(position - 1)),
-            Ok(_) | Err(_) => Err(SqlError::new("42P10", format!("{clause} position {text} is not in select list")).at(expr.at)),
+            Ok(_) | Err(_) => {
+                Err(SqlError::new("42P10", format!("{clause} position {text} is not in select list")).at(expr.at))
+            }
         }
     }
 
@@ -300,7 +305,12 @@ impl Binder<'_> {
             let type_oid = outputs[position].ty.oid;
             self.check_sortable(type_oid, item.expr.at)?;
             let nulls_first = item.nulls_first.unwrap_or(item.descending);
-            keys.push(OrderItem { key: OrderKey::Output(position), type_oid, descending: item.descending, nulls_first });
+            keys.push(OrderItem {
+                key: OrderKey::Output(position),
+                type_oid,
+                descending: item.descending,
+                nulls_first,
+            });
         }
         Ok(keys)
     }
@@ -486,7 +496,9 @@ impl Binder<'_> {
         scope.items = items;
         let bound = match bound {
             Err(error) if error.sqlstate == "42703" => {
-                return Err(SqlError::new("42P10", format!("argument of {clause} must not contain variables")).at(expr.at));
+                return Err(
+                    SqlError::new("42P10", format!("argument of {clause} must not contain variables")).at(expr.at)
+                );
             }
             other => other?,
         };
@@ -502,19 +514,22 @@ impl Binder<'_> {
 }
 
 fn output(name: String, expr: &Expr) -> Output {
-    match &expr.node {
-        Node::Column(column) => Output {
-            name,
-            ty: expr.ty,
-            table_oid: column.table_oid,
-            attribute: column.attribute,
-            representation: column.representation,
-        },
-        _ => Output { name, ty: expr.ty, table_oid: 0, attribute: 0, representation: Representation::Typed },
+    let mut output = Output { name, ty: expr.ty, table_oid: 0, attribute: 0, representation: Representation::Typed };
+    if let Node::Column(column) = &expr.node {
+        output.table_oid = column.table_oid;
+        output.attribute = column.attribute;
+        output.representation = column.representation;
     }
+    output
 }
 
-fn output_named(outputs: &[Output], items: &[Expr], name: &str, at: u32, clause: &str) -> Result<Option<usize>, SqlError> {
+fn output_named(
+    outputs: &[Output],
+    items: &[Expr],
+    name: &str,
+    at: u32,
+    clause: &str,
+) -> Result<Option<usize>, SqlError> {
     let mut found: Option<usize> = None;
     for (position, output) in outputs.iter().enumerate() {
         if output.name == name {
@@ -559,4 +574,3 @@ fn renamed(outputs: &[Output], table: &ast::Cte) -> Result<Vec<Output>, SqlError
     }
     Ok(outputs)
 }
-

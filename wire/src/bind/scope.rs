@@ -93,7 +93,9 @@ impl Binder<'_> {
             [schema, table, column] => self.qualified(Some(&schema.text), &table.text, &column.text, at)?,
             _ => {
                 let name = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
-                return Err(SqlError::new("42601", format!("improper qualified name (too many dotted names): {name}")).at(at));
+                return Err(
+                    SqlError::new("42601", format!("improper qualified name (too many dotted names): {name}")).at(at)
+                );
             }
         };
         Ok(Expr { at, ..found })
@@ -143,7 +145,9 @@ impl Binder<'_> {
             let mut columns = item.columns.iter().filter(|column| column.name == name);
             return match (columns.next(), columns.next()) {
                 (Some(column), None) => Ok(column.expr.clone()),
-                (Some(_), Some(_)) => Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous")).at(at)),
+                (Some(_), Some(_)) => {
+                    Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous")).at(at))
+                }
                 (None, _) => {
                     let error = SqlError::new("42703", format!("column {table}.{name} does not exist")).at(at);
                     Err(self.suggest(error, name))
@@ -156,9 +160,11 @@ impl Binder<'_> {
     fn missing_table(&self, table: &str, at: u32) -> SqlError {
         let aliased = self.from_names.iter().find(|(real, alias)| real == table && alias != table);
         match aliased {
-            Some((_, alias)) => SqlError::new("42P01", format!("invalid reference to FROM-clause entry for table \"{table}\""))
-                .hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."))
-                .at(at),
+            Some((_, alias)) => {
+                SqlError::new("42P01", format!("invalid reference to FROM-clause entry for table \"{table}\""))
+                    .hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."))
+                    .at(at)
+            }
             None => SqlError::new("42P01", format!("missing FROM-clause entry for table \"{table}\"")).at(at),
         }
     }
@@ -188,15 +194,23 @@ impl Binder<'_> {
         let Some(scope) = self.scopes.last() else { return Ok(Vec::new()) };
         let visible = |column: &&ScopeColumn| !column.hidden;
         let Some(table) = parts.last() else {
-            let columns: Vec<ScopeColumn> =
-                scope.items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns).filter(visible).cloned().collect();
+            let columns: Vec<ScopeColumn> = scope
+                .items
+                .iter()
+                .filter(|item| item.columns_visible)
+                .flat_map(|item| &item.columns)
+                .filter(visible)
+                .cloned()
+                .collect();
             if scope.items.is_empty() {
                 return Err(SqlError::new("42601", "SELECT * with no tables specified is not valid").at(at));
             }
             return Ok(columns);
         };
         for scope in self.scopes.iter().rev() {
-            if let Some(item) = scope.items.iter().find(|item| item.name_visible && item.name.as_deref() == Some(&table.text)) {
+            if let Some(item) =
+                scope.items.iter().find(|item| item.name_visible && item.name.as_deref() == Some(&table.text))
+            {
                 return Ok(item.columns.iter().filter(visible).cloned().collect());
             }
         }

@@ -22,7 +22,9 @@ pub(crate) fn resolve_type(name: &TypeName) -> Result<PgType, SqlError> {
     if name.schema.as_deref().is_some_and(|schema| schema != "pg_catalog") {
         return Err(missing());
     }
-    if matches!(name.name.as_str(), "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial") && !name.quoted {
+    if matches!(name.name.as_str(), "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial")
+        && !name.quoted
+    {
         return Err(SqlError::unsupported(format!("type {} is not supported", name.name))
             .hint("A counter would give the same number on two nodes; use uuid with default gen_random_uuid().")
             .at(name.at));

@@ -103,9 +103,11 @@ impl Binder<'_> {
                 return self.default_of(column);
             }
             if column.default.is_none() {
-                return Ok(Expr { node: Node::Null, ty: crate::catalog::column_type::reported_type(column), at: value.at });
+                return Ok(Expr { node: Node::Null, ty: crate::catalog::reported_type(column), at: value.at });
             }
-            return Err(SqlError::unsupported("SET to DEFAULT in a table from a schema file is not supported").at(value.at));
+            return Err(
+                SqlError::unsupported("SET to DEFAULT in a table from a schema file is not supported").at(value.at)
+            );
         }
         refuse_generated(column, "update", value.at)?;
         let scope = self.scope();

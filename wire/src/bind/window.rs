@@ -44,7 +44,8 @@ impl Binder<'_> {
     }
 
     fn named_window(&mut self, name: &ast::Name) -> Result<ast::Window, SqlError> {
-        let found = self.scope().windows.iter().find(|(known, _)| known.text == name.text).map(|(_, window)| window.clone());
+        let found =
+            self.scope().windows.iter().find(|(known, _)| known.text == name.text).map(|(_, window)| window.clone());
         found.ok_or_else(|| SqlError::new("42704", format!("window \"{}\" does not exist", name.text)).at(name.at))
     }
 

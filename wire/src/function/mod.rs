@@ -238,6 +238,7 @@ pub fn is_comparable(type_oid: u32) -> bool {
 /// # Errors
 /// SQLite's, if the connection refuses a registration.
 pub fn register(conn: &Connection) -> rusqlite::Result<()> {
+    crate::emit::support::register(conn)?;
     collation::register(conn)?;
     math::register(conn)?;
     string::register(conn)?;

@@ -125,34 +125,105 @@ pub(crate) enum ExprKind {
     Column(Vec<Name>),
     /// `*` or `t.*`, only in lists of results and as the argument of count.
     Star(Vec<Name>),
-    Unary { op: OperatorName, arg: Box<Expr> },
-    Binary { op: OperatorName, left: Box<Expr>, right: Box<Expr> },
+    Unary {
+        op: OperatorName,
+        arg: Box<Expr>,
+    },
+    Binary {
+        op: OperatorName,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
-    IsNull { arg: Box<Expr>, negated: bool },
-    IsBool { arg: Box<Expr>, test: BoolTest, negated: bool },
-    IsDistinct { left: Box<Expr>, right: Box<Expr>, negated: bool },
-    InList { arg: Box<Expr>, list: Vec<Expr>, negated: bool },
-    InQuery { arg: Box<Expr>, query: Box<Query>, negated: bool },
-    Between { arg: Box<Expr>, low: Box<Expr>, high: Box<Expr>, symmetric: bool, negated: bool },
-    Like { kind: LikeKind, arg: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>>, negated: bool },
-    QuantifiedArray { left: Box<Expr>, op: OperatorName, quantifier: Quantifier, array: Box<Expr> },
-    QuantifiedQuery { left: Box<Expr>, op: OperatorName, quantifier: Quantifier, query: Box<Query> },
+    IsNull {
+        arg: Box<Expr>,
+        negated: bool,
+    },
+    IsBool {
+        arg: Box<Expr>,
+        test: BoolTest,
+        negated: bool,
+    },
+    IsDistinct {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
+    InList {
+        arg: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InQuery {
+        arg: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Between {
+        arg: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        symmetric: bool,
+        negated: bool,
+    },
+    Like {
+        kind: LikeKind,
+        arg: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<Box<Expr>>,
+        negated: bool,
+    },
+    QuantifiedArray {
+        left: Box<Expr>,
+        op: OperatorName,
+        quantifier: Quantifier,
+        array: Box<Expr>,
+    },
+    QuantifiedQuery {
+        left: Box<Expr>,
+        op: OperatorName,
+        quantifier: Quantifier,
+        query: Box<Query>,
+    },
     Call(Box<Call>),
-    Builtin { which: Builtin, args: Vec<Expr> },
-    Session { word: SessionWord, precision: Option<u32> },
-    Cast { arg: Box<Expr>, target: TypeName },
-    Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Builtin {
+        which: Builtin,
+        args: Vec<Expr>,
+    },
+    Session {
+        word: SessionWord,
+        precision: Option<u32>,
+    },
+    Cast {
+        arg: Box<Expr>,
+        target: TypeName,
+    },
+    Case {
+        operand: Option<Box<Expr>>,
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     Array(Vec<Expr>),
     ArrayQuery(Box<Query>),
-    Subscript { base: Box<Expr>, index: Box<Expr> },
-    Slice { base: Box<Expr> },
-    Field { base: Box<Expr>, field: Name },
+    Subscript {
+        base: Box<Expr>,
+        index: Box<Expr>,
+    },
+    Slice {
+        base: Box<Expr>,
+    },
+    Field {
+        field: Name,
+    },
     Row(Vec<Expr>),
     Exists(Box<Query>),
     Subquery(Box<Query>),
-    Collate { arg: Box<Expr>, collation: ObjectName },
+    Collate {
+        arg: Box<Expr>,
+        collation: ObjectName,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -171,7 +242,7 @@ pub(crate) struct Call {
 #[derive(Debug, Clone)]
 pub(crate) enum Over {
     Named(Name),
-    Window(Window),
+    Window(Box<Window>),
 }
 
 #[derive(Debug, Clone)]
@@ -264,7 +335,7 @@ pub(crate) enum SetOperator {
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     Select(Box<Select>),
-    Values { at: u32, rows: Vec<Vec<Expr>> },
+    Values { rows: Vec<Vec<Expr>> },
     Set { op: SetOperator, all: bool, at: u32, left: Box<Query>, right: Box<Query> },
 }
 
@@ -319,7 +390,7 @@ pub(crate) enum JoinCondition {
 pub(crate) enum FromItem {
     Table { name: ObjectName, alias: Option<Alias> },
     Query { at: u32, lateral: bool, query: Box<Query>, alias: Option<Alias> },
-    Function { call: Call, at: u32, ordinality: bool, alias: Option<Alias> },
+    Function { call: Box<Call>, at: u32, ordinality: bool, alias: Option<Alias> },
     Join { at: u32, kind: JoinKind, left: Box<Self>, right: Box<Self>, condition: JoinCondition, alias: Option<Alias> },
 }
 
@@ -351,7 +422,7 @@ pub(crate) struct OnConflict {
 #[derive(Debug, Clone)]
 pub(crate) enum InsertSource {
     DefaultValues,
-    Query(Query),
+    Query(Box<Query>),
 }
 
 #[derive(Debug, Clone)]
@@ -435,19 +506,39 @@ pub(crate) enum AlterAction {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Statement {
-    Query(Query),
+    Query(Box<Query>),
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
     CreateTable(CreateTable),
     CreateIndex(CreateIndex),
-    AlterTable { table: ObjectName, if_exists: bool, actions: Vec<AlterAction> },
-    DropTable { names: Vec<ObjectName>, if_exists: bool },
-    DropIndex { names: Vec<ObjectName>, if_exists: bool },
-    Truncate { names: Vec<ObjectName> },
-    Vacuum { tables: Vec<ObjectName>, analyze: bool },
-    Analyze { tables: Vec<ObjectName> },
-    Prepare { name: String, types: Vec<TypeName>, text: String },
+    AlterTable {
+        table: ObjectName,
+        if_exists: bool,
+        actions: Vec<AlterAction>,
+    },
+    DropTable {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
+    DropIndex {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
+    Truncate {
+        names: Vec<ObjectName>,
+    },
+    Vacuum {
+        tables: Vec<ObjectName>,
+    },
+    Analyze {
+        tables: Vec<ObjectName>,
+    },
+    Prepare {
+        name: String,
+        types: Vec<TypeName>,
+        text: String,
+    },
     /// With the command tag.
     Utility(Utility, &'static str),
 }

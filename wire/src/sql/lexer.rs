@@ -315,7 +315,8 @@ impl Lexer<'_> {
                     Err(self.error_near(start, "trailing junk after parameter"))
                 }
                 Some(number) if number > 0 => Ok(Kind::Parameter(number)),
-                _ => Err(SqlError::new("42P02", format!("there is no parameter {}", &self.source[start..self.at])).at(start as u32)),
+                _ => Err(SqlError::new("42P02", format!("there is no parameter {}", &self.source[start..self.at]))
+                    .at(start as u32)),
             };
         }
         let mut length = 1;
@@ -359,7 +360,8 @@ impl Lexer<'_> {
                 self.at += 1;
             }
             let near = &self.source[start..self.at];
-            return Err(SqlError::new("42601", format!("trailing junk after numeric literal at or near \"{near}\"")).at(start as u32));
+            return Err(SqlError::new("42601", format!("trailing junk after numeric literal at or near \"{near}\""))
+                .at(start as u32));
         }
         let text = &self.source[start..self.at];
         Ok(match text.parse::<i64>() {
@@ -489,7 +491,10 @@ mod tests {
     fn numbers_have_the_class_of_the_type_they_fit() {
         let kinds = |source| tokens(source).expect("lexes").iter().map(|token| token.kind).collect::<Vec<_>>();
         assert_eq!(kinds("2147483647 2147483648"), [Kind::Int4, Kind::Int8, Kind::End]);
-        assert_eq!(kinds("9223372036854775808 1.5 .5 1e3"), [Kind::Numeric, Kind::Numeric, Kind::Numeric, Kind::Numeric, Kind::End]);
+        assert_eq!(
+            kinds("9223372036854775808 1.5 .5 1e3"),
+            [Kind::Numeric, Kind::Numeric, Kind::Numeric, Kind::Numeric, Kind::End]
+        );
         check_error("1x", "42601", "trailing junk after numeric literal at or near \"1x\"");
     }
 

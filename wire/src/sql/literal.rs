@@ -5,17 +5,6 @@ use std::borrow::Cow;
 use super::lexer::{Kind, Token};
 use crate::error::SqlError;
 
-/// A literal of a statement: its token, and a sign that the parser folded into it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Literal {
-    pub(crate) token: Token,
-}
-
-/// All literals of a token list, in order: what the n-th [`super::ast::LiteralRef`] means.
-pub(crate) fn literals(tokens: &[Token]) -> Vec<Literal> {
-    tokens.iter().filter(|token| token.kind.is_literal()).map(|token| Literal { token: *token }).collect()
-}
-
 /// The text a literal token stands for: digits as written, strings unquoted and unescaped.
 ///
 /// # Errors
@@ -176,7 +165,9 @@ fn escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut Vec<u8
             let length = if c == 'u' { 4 } else { 8 };
             let text = digits(16, length, None);
             let bad = || {
-                SqlError::new("22025", "invalid Unicode escape").hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.").at(at)
+                SqlError::new("22025", "invalid Unicode escape")
+                    .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
+                    .at(at)
             };
             if text.len() != length {
                 return Err(bad());
@@ -191,7 +182,8 @@ fn escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut Vec<u8
 
 /// The escapes of `U&` strings with the default escape character.
 fn unicode(inner: &str, at: u32) -> Result<String, SqlError> {
-    let bad = || SqlError::new("42601", "invalid Unicode escape").hint("Unicode escapes must be \\XXXX or \\+XXXXXX.").at(at);
+    let bad =
+        || SqlError::new("42601", "invalid Unicode escape").hint("Unicode escapes must be \\XXXX or \\+XXXXXX.").at(at);
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars().peekable();
     while let Some(c) = chars.next() {

@@ -139,7 +139,11 @@ impl Parser<'_> {
         self.advance();
         if self.eat_words(&["session", "characteristics", "as", "transaction"]) {
             let modes = self.modes()?;
-            return Ok(Utility::SetTransaction { isolation: modes.isolation, read_only: modes.read_only, session: true });
+            return Ok(Utility::SetTransaction {
+                isolation: modes.isolation,
+                read_only: modes.read_only,
+                session: true,
+            });
         }
         if self.is_word("constraints") {
             return self.set_constraints();
@@ -154,7 +158,11 @@ impl Parser<'_> {
                 return Err(SqlError::unsupported("SET TRANSACTION SNAPSHOT is not supported").at(self.at()));
             }
             let modes = self.modes()?;
-            return Ok(Utility::SetTransaction { isolation: modes.isolation, read_only: modes.read_only, session: false });
+            return Ok(Utility::SetTransaction {
+                isolation: modes.isolation,
+                read_only: modes.read_only,
+                session: false,
+            });
         }
         if self.eat_words(&["time", "zone"]) {
             let value = if self.eat_word("local") || self.eat_word("default") { None } else { Some(self.time_zone()?) };

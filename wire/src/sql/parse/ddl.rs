@@ -2,10 +2,13 @@
 
 use super::Parser;
 use crate::error::SqlError;
-use crate::sql::ast::{AlterAction, ColumnDefinition, CreateIndex, CreateTable, DefaultClause, KeyConstraint, Name, ObjectName, Statement};
+use crate::sql::ast::{
+    AlterAction, ColumnDefinition, CreateIndex, CreateTable, DefaultClause, KeyConstraint, Name, ObjectName, Statement,
+};
 use crate::sql::lexer::Kind;
 
-const REPLICATION_HINT: &str = "Concurrent writers on different nodes could both satisfy it and conflict after merging.";
+const REPLICATION_HINT: &str =
+    "Concurrent writers on different nodes could both satisfy it and conflict after merging.";
 
 impl Parser<'_> {
     /// A schema statement, or `None` if none begins here.
@@ -15,7 +18,9 @@ impl Parser<'_> {
             (Some("create"), Some("table")) => self.create_table()?,
             (Some("create"), Some("index")) => self.create_index()?,
             (Some("create"), Some("unique")) if self.is_word_at(2, "index") => {
-                return Err(SqlError::unsupported("unique indexes are not supported").hint(REPLICATION_HINT).at(self.ahead(1).start));
+                return Err(SqlError::unsupported("unique indexes are not supported")
+                    .hint(REPLICATION_HINT)
+                    .at(self.ahead(1).start));
             }
             (Some("alter"), Some("table")) => self.alter_table()?,
             (Some("drop"), Some("table")) => {
@@ -70,7 +75,9 @@ impl Parser<'_> {
         let follows = self.word_at(0).filter(|word| constraint.contains(&word.as_str()));
         match follows.as_deref() {
             Some("like") => Err(SqlError::unsupported("LIKE in CREATE TABLE is not supported").at(at)),
-            Some("exclude") if self.ahead(1).kind != Kind::Punct(b'(') && !self.is_word_at(1, "using") => self.column_element(table),
+            Some("exclude") if self.ahead(1).kind != Kind::Punct(b'(') && !self.is_word_at(1, "using") => {
+                self.column_element(table)
+            }
             Some(_) => {
                 let key = self.table_constraint()?;
                 table.keys.push((at, key));
@@ -161,9 +168,8 @@ impl Parser<'_> {
             if self.eat_word("with") {
                 self.storage_parameters()?;
             } else if self.eat_words(&["without", "oids"]) {
-            } else if self.eat_word("tablespace") {
-                self.column_name()?;
-            } else if self.eat_word("using") {
+                // The only kind of table there is.
+            } else if self.eat_word("tablespace") || self.eat_word("using") {
                 self.column_name()?;
             } else if self.is_word("inherits") || self.is_word("partition") {
                 return Err(SqlError::unsupported("inheritance and partitions are not supported").at(at));
@@ -237,7 +243,9 @@ impl Parser<'_> {
             let at = self.at();
             let method = self.column_name()?;
             if method.text != "btree" {
-                return Err(SqlError::unsupported(format!("index access method \"{}\" is not supported", method.text)).at(at));
+                return Err(
+                    SqlError::unsupported(format!("index access method \"{}\" is not supported", method.text)).at(at)
+                );
             }
         }
         self.expect_punct(b'(')?;
@@ -298,7 +306,11 @@ impl Parser<'_> {
                     return Err(self.unexpected());
                 }
                 let what = words.join(" ").to_ascii_uppercase();
-                return Err(SqlError::unsupported(format!("ALTER TABLE .. {what} is not supported")).at(if at == 0 { start } else { at }));
+                return Err(SqlError::unsupported(format!("ALTER TABLE .. {what} is not supported")).at(if at == 0 {
+                    start
+                } else {
+                    at
+                }));
             }
             let constraint = ["constraint", "primary", "unique", "check", "foreign", "exclude"];
             let follows = self.word_at(0).is_some_and(|word| constraint.contains(&word.as_str()));
@@ -346,10 +358,8 @@ impl Parser<'_> {
 
     fn vacuum(&mut self) -> Result<Statement, SqlError> {
         self.advance();
-        let mut analyze = false;
         if self.eat_punct(b'(') {
             loop {
-                analyze |= self.is_word("analyze");
                 self.label()?;
                 if !self.is_punct(b',') && !self.is_punct(b')') {
                     self.advance();
@@ -363,9 +373,9 @@ impl Parser<'_> {
             self.eat_word("full");
             self.eat_word("freeze");
             self.eat_word("verbose");
-            analyze = self.eat_word("analyze") || self.eat_word("analyse");
+            let _ = self.eat_word("analyze") || self.eat_word("analyse");
         }
-        Ok(Statement::Vacuum { tables: self.maintenance_tables()?, analyze })
+        Ok(Statement::Vacuum { tables: self.maintenance_tables()? })
     }
 
     fn analyze(&mut self) -> Result<Statement, SqlError> {

@@ -3,8 +3,8 @@
 use super::Parser;
 use crate::error::SqlError;
 use crate::sql::ast::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Expr, ExprKind, Insert, InsertSource, Name, OnConflict, SelectItem, Statement,
-    Update, With,
+    Assignment, ConflictAction, ConflictTarget, Delete, Expr, ExprKind, Insert, InsertSource, Name, OnConflict,
+    SelectItem, Statement, Update, With,
 };
 
 impl Parser<'_> {
@@ -20,7 +20,7 @@ impl Parser<'_> {
         let source = if self.eat_words(&["default", "values"]) {
             InsertSource::DefaultValues
         } else {
-            InsertSource::Query(self.query()?)
+            InsertSource::Query(Box::new(self.query()?))
         };
         let on_conflict = self.on_conflict()?;
         let returning = self.returning()?;
@@ -117,14 +117,19 @@ impl Parser<'_> {
         }
         let value = self.expr()?;
         let at = value.at;
-        let values: Vec<Expr> = match value.kind {
-            ExprKind::Row(values) => values,
-            ExprKind::Subquery(_) => return Err(SqlError::unsupported("assignment from a subquery of several columns is not supported").at(at)),
-            kind if columns.len() == 1 => vec![Expr { at, kind }],
-            _ => {
-                let error = SqlError::new("0A000", "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression");
-                return Err(error.at(at));
-            }
+        if matches!(value.kind, ExprKind::Subquery(_)) {
+            return Err(SqlError::unsupported("assignment from a subquery of several columns is not supported").at(at));
+        }
+        let values: Vec<Expr> = if let ExprKind::Row(values) = value.kind {
+            values
+        } else if columns.len() == 1 {
+            vec![value]
+        } else {
+            let error = SqlError::new(
+                "0A000",
+                "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+            );
+            return Err(error.at(at));
         };
         if values.len() != columns.len() {
             return Err(SqlError::new("42601", "number of columns does not match number of values").at(at));
@@ -152,7 +157,7 @@ impl Parser<'_> {
         let alias = self.target_alias("set")?;
         self.expect_word("set")?;
         let assignments = self.assignments()?;
-        let from = if self.eat_word("from") { self.from_items()? } else { Vec::new() };
+        let from = if self.eat_word("from") { self.relations()? } else { Vec::new() };
         let filter = self.dml_filter()?;
         let returning = self.returning()?;
         Ok(Statement::Update(Box::new(Update { with, table, alias, assignments, from, filter, returning })))
@@ -165,7 +170,7 @@ impl Parser<'_> {
         let table = self.object_name()?;
         self.eat_operator("*");
         let alias = self.target_alias("using")?;
-        let using = if self.eat_word("using") { self.from_items()? } else { Vec::new() };
+        let using = if self.eat_word("using") { self.relations()? } else { Vec::new() };
         let filter = self.dml_filter()?;
         let returning = self.returning()?;
         Ok(Statement::Delete(Box::new(Delete { with, table, alias, using, filter, returning })))

@@ -2,9 +2,11 @@
 //!
 //! Source: <https://www.postgresql.org/docs/15/sql-syntax-lexical.html#SQL-PRECEDENCE>
 
-use super::Parser;
+use super::{CHAINED_OPERATORS_MAX, CONNECTIVE_OPERANDS_MAX, Parser};
 use crate::error::SqlError;
-use crate::sql::ast::{BoolTest, Call, Expr, ExprKind, LikeKind, LiteralKind, LiteralRef, Name, ObjectName, OperatorName, Over, Quantifier};
+use crate::sql::ast::{
+    BoolTest, Call, Expr, ExprKind, LikeKind, LiteralKind, LiteralRef, Name, ObjectName, OperatorName, Over, Quantifier,
+};
 use crate::sql::keyword;
 use crate::sql::lexer::Kind;
 
@@ -26,7 +28,7 @@ const SIGN: u8 = 13;
 
 /// What stands after an operand.
 enum Infix {
-    Operator(OperatorName, u8),
+    Operator(u8),
     And,
     Or,
     Is,
@@ -39,7 +41,7 @@ enum Infix {
 impl Infix {
     fn power(&self) -> u8 {
         match self {
-            Self::Operator(_, power) => *power,
+            Self::Operator(power) => *power,
             Self::And => AND,
             Self::Or => OR,
             Self::Is | Self::IsNullWord(_) => IS,
@@ -62,7 +64,26 @@ fn operator_power(name: &str) -> u8 {
 
 impl Parser<'_> {
     pub(crate) fn expr(&mut self) -> Result<Expr, SqlError> {
-        self.nested(|parser| parser.expr_above(0))
+        if self.expressions == 0 {
+            self.chained = 0;
+        }
+        self.expressions += 1;
+        let parsed = self.nested(|parser| parser.expr_above(0));
+        self.expressions -= 1;
+        parsed
+    }
+
+    /// Counts one more operator over an operator.
+    fn chain(&mut self, connective: bool, length: u32) -> Result<(), SqlError> {
+        if !connective {
+            self.chained += 1;
+        }
+        if self.chained > CHAINED_OPERATORS_MAX || length > CONNECTIVE_OPERANDS_MAX {
+            return Err(SqlError::new("54001", "stack depth limit exceeded")
+                .hint("The expression has too many operators.")
+                .at(self.at()));
+        }
+        Ok(())
     }
 
     /// `a, b, ..`
@@ -79,12 +100,17 @@ impl Parser<'_> {
         let mut left = self.prefix()?;
         // Comparison and IN, LIKE, BETWEEN do not associate: `a = b = c` is an error.
         let mut ceiling = u8::MAX;
+        let mut length = 0;
         while let Some(infix) = self.infix()? {
             let power = infix.power();
             if power <= floor || power >= ceiling && matches!(power, COMPARISON | RANGE) {
                 break;
             }
             ceiling = if matches!(power, COMPARISON | RANGE) { power } else { u8::MAX };
+            if length > 0 {
+                self.chain(matches!(infix, Infix::And | Infix::Or), length)?;
+            }
+            length += 1;
             left = self.nested(|parser| parser.apply(left, infix))?;
         }
         Ok(left)
@@ -127,7 +153,7 @@ impl Parser<'_> {
             } else if self.is_punct(b'.') && !matches!(expr.kind, ExprKind::Column(_)) {
                 self.advance();
                 let field = self.label()?;
-                expr = Expr { at, kind: ExprKind::Field { base: Box::new(expr), field } };
+                expr = Expr { at, kind: ExprKind::Field { field } };
             } else {
                 return Ok(expr);
             }
@@ -187,7 +213,7 @@ impl Parser<'_> {
         if token.kind == Kind::Operator {
             let name = if self.token_text() == "!=" { "<>" } else { self.token_text() };
             let power = operator_power(name);
-            return Ok(Some(Infix::Operator(OperatorName { name: name.to_owned(), schema: None }, power)));
+            return Ok(Some(Infix::Operator(power)));
         }
         if token.kind != Kind::Word {
             return Ok(None);
@@ -200,14 +226,16 @@ impl Parser<'_> {
             "isnull" => Some(Infix::IsNullWord(false)),
             "notnull" => Some(Infix::IsNullWord(true)),
             "between" | "in" | "like" | "ilike" | "similar" => Some(Infix::Range { negated: false }),
-            "not" if self.word_at(1).is_some_and(|word| matches!(word.as_str(), "between" | "in" | "like" | "ilike" | "similar")) => {
+            "not"
+                if self
+                    .word_at(1)
+                    .is_some_and(|word| matches!(word.as_str(), "between" | "in" | "like" | "ilike" | "similar")) =>
+            {
                 Some(Infix::Range { negated: true })
             }
             "at" if self.is_word_at(1, "time") && self.is_word_at(2, "zone") => Some(Infix::AtTimeZone),
             "collate" => Some(Infix::Collate),
-            "operator" if self.ahead(1).kind == Kind::Punct(b'(') => {
-                Some(Infix::Operator(OperatorName { name: String::new(), schema: None }, OTHER))
-            }
+            "operator" if self.ahead(1).kind == Kind::Punct(b'(') => Some(Infix::Operator(OTHER)),
             "overlaps" => return Err(SqlError::unsupported("OVERLAPS is not supported").at(token.start)),
             _ => None,
         })
@@ -216,7 +244,7 @@ impl Parser<'_> {
     fn apply(&mut self, left: Expr, infix: Infix) -> Result<Expr, SqlError> {
         let at = self.at();
         match infix {
-            Infix::Operator(_, power) => {
+            Infix::Operator(power) => {
                 let op = self.operator_name()?;
                 self.operator(left, op, at, power)
             }
@@ -306,7 +334,9 @@ impl Parser<'_> {
                 return Ok(Expr { at, kind: ExprKind::IsDistinct { left: arg, right, negated } });
             }
             "json" | "document" | "normalized" | "nfc" | "nfd" | "nfkc" | "nfkd" => {
-                return Err(SqlError::unsupported(format!("IS {} is not supported", word.to_ascii_uppercase())).at(self.at()));
+                return Err(
+                    SqlError::unsupported(format!("IS {} is not supported", word.to_ascii_uppercase())).at(self.at())
+                );
             }
             _ => return Err(self.unexpected()),
         };
@@ -346,7 +376,8 @@ impl Parser<'_> {
             self.expect_word("to")?;
             LikeKind::SimilarTo
         };
-        if matches!(self.word_at(0).as_deref(), Some("any" | "some" | "all")) && self.ahead(1).kind == Kind::Punct(b'(') {
+        if matches!(self.word_at(0).as_deref(), Some("any" | "some" | "all")) && self.ahead(1).kind == Kind::Punct(b'(')
+        {
             let name = match kind {
                 LikeKind::Like if negated => "!~~",
                 LikeKind::Like => "~~",
@@ -374,7 +405,9 @@ impl Parser<'_> {
             Kind::Int4 => literal(LiteralKind::Int4, self),
             Kind::Int8 => literal(LiteralKind::Int8, self),
             Kind::Numeric => literal(LiteralKind::Numeric, self),
-            Kind::String | Kind::EscapeString | Kind::DollarString | Kind::UnicodeString => literal(LiteralKind::String, self),
+            Kind::String | Kind::EscapeString | Kind::DollarString | Kind::UnicodeString => {
+                literal(LiteralKind::String, self)
+            }
             Kind::BitString => literal(LiteralKind::Bits, self),
             Kind::Parameter(number) => {
                 self.advance();
@@ -383,7 +416,9 @@ impl Parser<'_> {
             Kind::Punct(b'(') => self.parenthesised(),
             Kind::Word => self.word_primary(),
             Kind::Quoted | Kind::UnicodeQuoted => self.name_or_call(),
-            Kind::Operator | Kind::Punct(_) | Kind::Typecast | Kind::Assign | Kind::Arrow | Kind::End => Err(self.unexpected()),
+            Kind::Operator | Kind::Punct(_) | Kind::Typecast | Kind::Assign | Kind::Arrow | Kind::End => {
+                Err(self.unexpected())
+            }
         }
     }
 
@@ -408,7 +443,7 @@ impl Parser<'_> {
         if self.is_punct(b'.') {
             self.advance();
             let field = self.label()?;
-            return Ok(Expr { at, kind: ExprKind::Field { base: Box::new(first), field } });
+            return Ok(Expr { at, kind: ExprKind::Field { field } });
         }
         Ok(first)
     }
@@ -507,8 +542,16 @@ impl Parser<'_> {
 
     pub(super) fn call_parts(&mut self, name: ObjectName) -> Result<Call, SqlError> {
         self.expect_punct(b'(')?;
-        let mut call =
-            Call { name, args: Vec::new(), star: false, distinct: false, variadic: false, order_by: Vec::new(), filter: None, over: None };
+        let mut call = Call {
+            name,
+            args: Vec::new(),
+            star: false,
+            distinct: false,
+            variadic: false,
+            order_by: Vec::new(),
+            filter: None,
+            over: None,
+        };
         if self.is_operator("*") {
             self.advance();
             call.star = true;
@@ -543,7 +586,11 @@ impl Parser<'_> {
             self.expect_punct(b')')?;
         }
         if self.eat_word("over") {
-            call.over = Some(if self.is_punct(b'(') { Over::Window(self.window()?) } else { Over::Named(self.column_name()?) });
+            call.over = Some(if self.is_punct(b'(') {
+                Over::Window(Box::new(self.window()?))
+            } else {
+                Over::Named(self.column_name()?)
+            });
         }
         Ok(call)
     }
@@ -552,14 +599,24 @@ impl Parser<'_> {
 /// A call without anything special.
 pub(super) fn plain_call(at: u32, name: &str, args: Vec<Expr>) -> Expr {
     let name = ObjectName { parts: vec![Name { text: name.to_owned(), at }] };
-    let call = Call { name, args, star: false, distinct: false, variadic: false, order_by: Vec::new(), filter: None, over: None };
+    let call = Call {
+        name,
+        args,
+        star: false,
+        distinct: false,
+        variadic: false,
+        order_by: Vec::new(),
+        filter: None,
+        over: None,
+    };
     Expr { at, kind: ExprKind::Call(Box::new(call)) }
 }
 
 /// A minus before a number is part of the number.
 fn negate(at: u32, op: OperatorName, arg: Expr) -> Expr {
     if op.name == "-"
-        && let ExprKind::Literal(kind @ (LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric), literal) = &arg.kind
+        && let ExprKind::Literal(kind @ (LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric), literal) =
+            &arg.kind
         && !literal.negative
     {
         let literal = LiteralRef { index: literal.index, negative: true };

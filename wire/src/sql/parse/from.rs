@@ -7,7 +7,7 @@ use crate::sql::lexer::Kind;
 
 impl Parser<'_> {
     /// `a, b join c ..`
-    pub(super) fn from_items(&mut self) -> Result<Vec<FromItem>, SqlError> {
+    pub(super) fn relations(&mut self) -> Result<Vec<FromItem>, SqlError> {
         let mut items = vec![self.joined()?];
         while self.eat_punct(b',') {
             items.push(self.joined()?);
@@ -16,14 +16,14 @@ impl Parser<'_> {
     }
 
     fn joined(&mut self) -> Result<FromItem, SqlError> {
-        let mut left = self.from_item()?;
+        let mut left = self.relation()?;
         loop {
             let at = self.at();
             let natural = self.eat_word("natural");
             let Some(kind) = self.join_kind()? else {
                 return if natural { Err(self.unexpected()) } else { Ok(left) };
             };
-            let right = if kind == JoinKind::Cross { self.from_item()? } else { self.join_right()? };
+            let right = if kind == JoinKind::Cross { self.relation()? } else { self.join_right()? };
             let condition = if kind == JoinKind::Cross {
                 JoinCondition::None
             } else if natural {
@@ -45,7 +45,7 @@ impl Parser<'_> {
 
     /// `a join b join c on .. on ..`: the inner join comes first when a condition is still due.
     fn join_right(&mut self) -> Result<FromItem, SqlError> {
-        let right = self.nested(Self::from_item)?;
+        let right = self.nested(Self::relation)?;
         let join_follows = ["join", "inner", "left", "right", "full"].iter().any(|word| self.is_word(word));
         if !join_follows {
             return Ok(right);
@@ -79,7 +79,7 @@ impl Parser<'_> {
         Ok(Some(kind))
     }
 
-    fn from_item(&mut self) -> Result<FromItem, SqlError> {
+    fn relation(&mut self) -> Result<FromItem, SqlError> {
         let at = self.at();
         let lateral = self.eat_word("lateral");
         if self.is_punct(b'(') {
@@ -92,7 +92,9 @@ impl Parser<'_> {
             if let Some(new) = self.alias()? {
                 match &mut item {
                     FromItem::Join { alias, .. } => *alias = Some(new),
-                    FromItem::Table { .. } | FromItem::Query { .. } | FromItem::Function { .. } => return Err(self.unexpected()),
+                    FromItem::Table { .. } | FromItem::Query { .. } | FromItem::Function { .. } => {
+                        return Err(self.unexpected());
+                    }
                 }
             }
             return Ok(item);
@@ -144,7 +146,8 @@ impl Parser<'_> {
         while self.ahead(count).kind == Kind::Punct(b'.') {
             count += 2;
         }
-        let session_function = self.is_word("current_schema") || self.is_word("current_user") || self.is_word("current_date");
+        let session_function =
+            self.is_word("current_schema") || self.is_word("current_user") || self.is_word("current_date");
         if self.ahead(count).kind != Kind::Punct(b'(') {
             if session_function {
                 return Err(SqlError::unsupported("this function in FROM is not supported").at(at));
@@ -155,7 +158,7 @@ impl Parser<'_> {
         let call = self.call_parts(name)?;
         let ordinality = self.eat_words(&["with", "ordinality"]);
         let alias = self.alias()?;
-        Ok(Some(FromItem::Function { call, at, ordinality, alias }))
+        Ok(Some(FromItem::Function { call: Box::new(call), at, ordinality, alias }))
     }
 
     fn alias(&mut self) -> Result<Option<Alias>, SqlError> {

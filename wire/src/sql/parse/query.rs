@@ -3,7 +3,8 @@
 use super::Parser;
 use crate::error::SqlError;
 use crate::sql::ast::{
-    Body, Bound, Cte, Distinct, Expr, ExprKind, Frame, FrameUnit, OrderItem, Query, Select, SelectItem, SetOperator, Window, With,
+    Body, Bound, Cte, Distinct, Expr, ExprKind, Frame, FrameUnit, OrderItem, Query, Select, SelectItem, SetOperator,
+    Window, With,
 };
 use crate::sql::keyword;
 use crate::sql::lexer::Kind;
@@ -61,7 +62,8 @@ impl Parser<'_> {
 
     pub(super) fn query_after_with(&mut self, at: u32, with: Option<With>) -> Result<Query, SqlError> {
         let mut query = self.set_operations(1)?;
-        let plain = query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none();
+        let plain =
+            query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none();
         if !plain && (with.is_some() || self.tail_ahead()) {
             // `(select .. limit 1) limit 2`: the parenthesised query keeps its own clauses.
             query = self.wrapped(query);
@@ -134,7 +136,7 @@ impl Parser<'_> {
                 rows.push(self.exprs()?);
                 self.expect_punct(b')')?;
                 if !self.eat_punct(b',') {
-                    return Ok(bare(at, Body::Values { at, rows }));
+                    return Ok(bare(at, Body::Values { rows }));
                 }
             }
         }
@@ -155,7 +157,7 @@ impl Parser<'_> {
         if self.is_word("into") {
             return Err(SqlError::unsupported("SELECT INTO is not supported").at(self.at()));
         }
-        let from = if self.eat_word("from") { self.from_items()? } else { Vec::new() };
+        let from = if self.eat_word("from") { self.relations()? } else { Vec::new() };
         let filter = if self.eat_word("where") { Some(self.expr()?) } else { None };
         let mut group_by = Vec::new();
         if self.eat_words(&["group", "by"]) {
@@ -181,7 +183,10 @@ impl Parser<'_> {
     fn refuse_grouping_sets(&self) -> Result<(), SqlError> {
         let word = self.word_at(0).unwrap_or_default();
         let paren = self.ahead(1).kind == Kind::Punct(b'(');
-        if (matches!(word.as_str(), "rollup" | "cube") && paren) || (word == "grouping" && self.is_word_at(1, "sets")) || word == "distinct" {
+        if (matches!(word.as_str(), "rollup" | "cube") && paren)
+            || (word == "grouping" && self.is_word_at(1, "sets"))
+            || word == "distinct"
+        {
             let name = if word == "grouping" { "GROUPING SETS".to_owned() } else { word.to_ascii_uppercase() };
             return Err(SqlError::unsupported(format!("GROUP BY {name} is not supported")).at(self.at()));
         }
@@ -203,7 +208,21 @@ impl Parser<'_> {
     }
 
     fn select_list_is_empty(&self) -> bool {
-        let ends = ["from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch", "for"];
+        let ends = [
+            "from",
+            "where",
+            "group",
+            "having",
+            "window",
+            "union",
+            "intersect",
+            "except",
+            "order",
+            "limit",
+            "offset",
+            "fetch",
+            "for",
+        ];
         match self.token().kind {
             Kind::End | Kind::Punct(b';' | b')') => true,
             Kind::Word => self.word_at(0).is_some_and(|word| ends.contains(&word.as_str())),

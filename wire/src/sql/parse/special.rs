@@ -53,8 +53,8 @@ impl Parser<'_> {
             "greatest" if paren => self.builtin(Builtin::Greatest)?,
             "least" if paren => self.builtin(Builtin::Least)?,
             "extract" | "position" | "substring" | "trim" | "overlay" if paren => return self.worded_call(&word),
-            "grouping" | "xmlelement" | "xmlforest" | "xmlparse" | "xmlpi" | "xmlroot" | "xmlserialize" | "xmlexists" | "xmlconcat"
-            | "normalize" | "treat"
+            "grouping" | "xmlelement" | "xmlforest" | "xmlparse" | "xmlpi" | "xmlroot" | "xmlserialize"
+            | "xmlexists" | "xmlconcat" | "normalize" | "treat"
                 if paren =>
             {
                 return Err(SqlError::unsupported(format!("{} is not supported", word.to_ascii_uppercase())).at(at));
@@ -281,7 +281,10 @@ fn session_word(word: &str) -> Option<SessionWord> {
 
 fn has_precision(word: SessionWord) -> bool {
     match word {
-        SessionWord::CurrentTime | SessionWord::CurrentTimestamp | SessionWord::LocalTime | SessionWord::LocalTimestamp => true,
+        SessionWord::CurrentTime
+        | SessionWord::CurrentTimestamp
+        | SessionWord::LocalTime
+        | SessionWord::LocalTimestamp => true,
         SessionWord::CurrentDate
         | SessionWord::CurrentUser
         | SessionWord::CurrentRole

@@ -49,7 +49,14 @@ impl Parser<'_> {
     fn simple_type(&mut self) -> Result<TypeName, SqlError> {
         let token = self.token();
         let word = if token.kind == Kind::Word { self.word_at(0).unwrap_or_default() } else { String::new() };
-        let mut found = TypeName { at: token.start, schema: None, name: String::new(), modifiers: Vec::new(), array: false, quoted: false };
+        let mut found = TypeName {
+            at: token.start,
+            schema: None,
+            name: String::new(),
+            modifiers: Vec::new(),
+            array: false,
+            quoted: false,
+        };
         if word == "double" && self.is_word_at(1, "precision") {
             self.advance();
             self.advance();
@@ -99,9 +106,15 @@ impl Parser<'_> {
                         Some(1..=24) => "float4",
                         Some(25..=53) => "float8",
                         Some(precision) if *precision < 1 => {
-                            return Err(SqlError::new("22023", "precision for type float must be at least 1 bit").at(at));
+                            return Err(
+                                SqlError::new("22023", "precision for type float must be at least 1 bit").at(at)
+                            );
                         }
-                        Some(_) => return Err(SqlError::new("22023", "precision for type float must be less than 54 bits").at(at)),
+                        Some(_) => {
+                            return Err(
+                                SqlError::new("22023", "precision for type float must be less than 54 bits").at(at)
+                            );
+                        }
                     }
                     .to_owned();
                     found.modifiers.clear();

@@ -1,0 +1,131 @@
+//! INSERT, UPDATE and DELETE as SQLite's SQL. The target's alias is its relation number.
+
+use super::Emitter;
+use super::query::Collate;
+use crate::error::SqlError;
+use crate::ir::{Assignment, Delete, Expr, Insert, InsertRows, OnConflict, Update};
+
+impl Emitter {
+    pub(super) fn insert(&mut self, insert: &Insert) -> Result<(), SqlError> {
+        self.with(&insert.ctes, insert.recursive)?;
+        self.push("INSERT INTO main.");
+        self.name(&insert.table.name);
+        self.push(" AS ");
+        self.relation(insert.id);
+        if insert.columns.is_empty() {
+            self.push(" DEFAULT VALUES");
+        } else {
+            self.push("(");
+            self.list(&insert.columns, ", ", |emitter, column| {
+                emitter.name(column);
+                Ok(())
+            })?;
+            self.push(")");
+            self.insert_rows(&insert.rows)?;
+        }
+        if let Some(on_conflict) = &insert.on_conflict {
+            self.on_conflict(on_conflict)?;
+        }
+        self.returning(insert.id, &insert.table.name, &insert.returning)
+    }
+
+    fn insert_rows(&mut self, rows: &InsertRows) -> Result<(), SqlError> {
+        match rows {
+            InsertRows::Values(values) => {
+                self.push(" VALUES (");
+                self.list(values, ", ", Self::expr)?;
+                self.push(")");
+            }
+            InsertRows::Query { id, query, values } => {
+                self.push(" SELECT ");
+                self.list(values, ", ", Self::expr)?;
+                self.push(" FROM (");
+                self.query(query, Collate::No)?;
+                self.push(") AS ");
+                self.relation(*id);
+                // Without it ON CONFLICT would be read as a join's ON.
+                self.push(" WHERE 1");
+            }
+        }
+        Ok(())
+    }
+
+    fn on_conflict(&mut self, on_conflict: &OnConflict) -> Result<(), SqlError> {
+        self.push(" ON CONFLICT");
+        let (OnConflict::Nothing { target } | OnConflict::Update { target, .. }) = on_conflict;
+        if !target.is_empty() {
+            self.push(" (");
+            self.list(target, ", ", |emitter, column| {
+                emitter.name(column);
+                Ok(())
+            })?;
+            self.push(")");
+        }
+        match on_conflict {
+            OnConflict::Nothing { .. } => self.push(" DO NOTHING"),
+            OnConflict::Update { assignments, filter, .. } => {
+                self.push(" DO UPDATE SET ");
+                self.assignments(assignments)?;
+                self.filter(filter.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn assignments(&mut self, assignments: &[Assignment]) -> Result<(), SqlError> {
+        self.list(assignments, ", ", |emitter, assignment| {
+            emitter.name(&assignment.column);
+            emitter.push(" = ");
+            emitter.expr(&assignment.value)
+        })
+    }
+
+    fn filter(&mut self, filter: Option<&Expr>) -> Result<(), SqlError> {
+        if let Some(filter) = filter {
+            self.push(" WHERE ");
+            self.expr(filter)?;
+        }
+        Ok(())
+    }
+
+    fn returning(&mut self, target: u32, table: &str, returning: &[Expr]) -> Result<(), SqlError> {
+        if returning.is_empty() {
+            return Ok(());
+        }
+        self.push(" RETURNING ");
+        self.returning = Some((target, table.to_owned()));
+        let written = self.list(returning, ", ", Self::expr);
+        self.returning = None;
+        written
+    }
+
+    pub(super) fn update(&mut self, update: &Update) -> Result<(), SqlError> {
+        self.with(&update.ctes, update.recursive)?;
+        self.push("UPDATE main.");
+        self.name(&update.table.name);
+        self.push(" AS ");
+        self.relation(update.id);
+        self.push(" SET ");
+        self.assignments(&update.assignments)?;
+        self.from(&update.from)?;
+        self.filter(update.filter.as_ref())?;
+        self.returning(update.id, &update.table.name, &update.returning)
+    }
+
+    pub(super) fn delete(&mut self, delete: &Delete) -> Result<(), SqlError> {
+        self.with(&delete.ctes, delete.recursive)?;
+        self.push("DELETE FROM main.");
+        self.name(&delete.table.name);
+        self.push(" AS ");
+        self.relation(delete.id);
+        if delete.using.is_empty() {
+            self.filter(delete.filter.as_ref())?;
+        } else {
+            self.push(" WHERE EXISTS (SELECT 1");
+            self.from(&delete.using)?;
+            self.filter(delete.filter.as_ref())?;
+            self.push(")");
+        }
+        self.returning(delete.id, &delete.table.name, &delete.returning)
+    }
+}

@@ -1,0 +1,177 @@
+//! Writing SQLite's SQL from the typed tree: the only place that does.
+//!
+//! Promises: identifiers are quoted here; no text of a user is ever part of the SQL, every literal is a bound value; the
+//! output is valid for every tree the binder makes (NULLS FIRST or LAST is always written, relations have their own
+//! aliases, columns are always qualified).
+
+mod dml;
+mod expr;
+mod query;
+pub(crate) mod support;
+
+use storage::Value;
+use storage::rusqlite::{Connection, types::ToSqlOutput};
+
+use crate::error::SqlError;
+use crate::ir::{Expr, Statement};
+use crate::plan::Slot;
+use crate::sql::ast::LiteralRef;
+
+/// SQLite's limit on bound values (SQLITE_MAX_VARIABLE_NUMBER): beyond it 54000.
+const SLOTS_MAX: usize = 32_766;
+
+/// How deep an expression may be: SQLite's limit (SQLITE_MAX_EXPR_DEPTH) is 1000. Beyond it 54001.
+const DEPTH_MAX: u32 = 900;
+
+/// A literal of the text that is converted each time the plan is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LiteralUse {
+    pub(crate) literal: LiteralRef,
+    /// The type it is read as.
+    pub(crate) type_oid: u32,
+    /// For a BLOB column of a schema file: text that is not `\x..` stays text.
+    pub(crate) loose: bool,
+}
+
+/// SQL and what is bound to it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Emitted {
+    pub(crate) sql: String,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) literals: Vec<LiteralUse>,
+}
+
+/// Writes a statement.
+///
+/// # Errors
+/// 0A000 where a function has no SQLite form in that place, 54000 for too many values.
+pub(crate) fn statement(statement: &Statement) -> Result<Emitted, SqlError> {
+    let mut emitter = Emitter::default();
+    match statement {
+        Statement::Query(query) => emitter.query(query, query::Collate::No)?,
+        Statement::Insert(insert) => emitter.insert(insert)?,
+        Statement::Update(update) => emitter.update(update)?,
+        Statement::Delete(delete) => emitter.delete(delete)?,
+    }
+    if emitter.out.slots.len() > SLOTS_MAX {
+        return Err(
+            SqlError::new("54000", "statement has too many values").hint(format!("At most {SLOTS_MAX} are possible."))
+        );
+    }
+    Ok(emitter.out)
+}
+
+/// Evaluates an expression without relations; `None` if it depends on the session.
+///
+/// # Errors
+/// What its functions raise, 22P02 and the like.
+pub(crate) fn constant(expr: &Expr) -> Result<Option<Value>, SqlError> {
+    let mut emitter = Emitter::default();
+    emitter.push("SELECT ");
+    emitter.expr(expr)?;
+    let mut values = Vec::new();
+    for slot in &emitter.out.slots {
+        match slot {
+            Slot::Constant(value) => values.push(value.clone()),
+            Slot::Parameter(_) | Slot::Literal(_) | Slot::Session(_) => return Ok(None),
+        }
+    }
+    let evaluate = || -> storage::rusqlite::Result<Value> {
+        let conn = Connection::open_in_memory()?;
+        crate::function::register(&conn)?;
+        let bound: Vec<ToSqlOutput<'_>> = values.iter().map(support::bound).collect();
+        conn.query_row(&emitter.out.sql, storage::rusqlite::params_from_iter(bound), |row| {
+            Ok(support::value(row.get_ref(0)?))
+        })
+    };
+    match evaluate() {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => match crate::error::from_function_message(&support::message(&error)) {
+            Some(error) => Err(error.at(expr.at)),
+            // It needs what only a real connection has, such as the catalog: then it is no constant.
+            None => Ok(None),
+        },
+    }
+}
+
+/// The text under construction.
+#[derive(Debug, Default)]
+pub(super) struct Emitter {
+    out: Emitted,
+    /// In RETURNING SQLite knows the target by its own name only, not by an alias.
+    returning: Option<(u32, String)>,
+    /// Expressions open around the current one.
+    depth: u32,
+    /// Numbers for derived tables that only the emitter needs.
+    next_helper: u32,
+}
+
+impl Emitter {
+    fn push(&mut self, text: &str) {
+        self.out.sql.push_str(text);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.sql.push('"');
+        for c in name.chars() {
+            if c == '"' {
+                self.out.sql.push('"');
+            }
+            self.out.sql.push(c);
+        }
+        self.out.sql.push('"');
+    }
+
+    fn relation(&mut self, id: u32) {
+        match &self.returning {
+            Some((target, name)) if *target == id => self.name(&name.clone()),
+            Some(_) | None if id == crate::bind::EXCLUDED => self.push("excluded"),
+            Some(_) | None => self.push(&format!("t{id}")),
+        }
+    }
+
+    /// A name for a derived table of the emitter's own.
+    fn helper(&mut self) -> String {
+        self.next_helper += 1;
+        format!("h{}", self.next_helper)
+    }
+
+    fn slot(&mut self, slot: Slot) {
+        let position = match self.out.slots.iter().position(|known| *known == slot) {
+            Some(position) => position,
+            None => {
+                self.out.slots.push(slot);
+                self.out.slots.len() - 1
+            }
+        };
+        self.push(&format!("?{}", position + 1));
+    }
+
+    fn literal(&mut self, used: LiteralUse) {
+        let position = match self.out.literals.iter().position(|known| *known == used) {
+            Some(position) => position,
+            None => {
+                self.out.literals.push(used);
+                self.out.literals.len() - 1
+            }
+        };
+        // The parser counts literals in 16 bits, and each is used as few types.
+        self.slot(Slot::Literal(u16::try_from(position).unwrap_or(u16::MAX)));
+    }
+
+    /// Writes parts with a separator.
+    fn list<T>(
+        &mut self,
+        items: &[T],
+        separator: &str,
+        mut each: impl FnMut(&mut Self, &T) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.push(separator);
+            }
+            each(self, item)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! The pipeline end to end: texts are planned and run on an in-memory database with the real schema and functions.
+
+mod fixture;
+mod inference;
+mod queries;
+mod refusals;
+mod writes;
