@@ -3,6 +3,7 @@
 mod admin;
 mod configuration;
 mod kill_9;
+mod limits;
 mod newcomer;
 mod pgbench;
 mod reload;
