@@ -19,7 +19,11 @@ const VERSION_MIN: c_int = 3_037_000;
 /// # Safety
 /// Called by SQLite with its own arguments.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sqlite3_crsqlite_init(db: *mut sqlite3, error: *mut *mut c_char, routines: *const *const c_void) -> c_int {
+pub unsafe extern "C" fn sqlite3_crsqlite_init(
+    db: *mut sqlite3,
+    error: *mut *mut c_char,
+    routines: *const *const c_void,
+) -> c_int {
     // SAFETY: SQLite passes its own table of functions.
     unsafe { ffi::init(routines) };
     // SAFETY: the table was just filled.
@@ -39,7 +43,11 @@ pub unsafe extern "C" fn sqlite3_crsqlite_init(db: *mut sqlite3, error: *mut *mu
 /// # Safety
 /// Called by SQLite with its own arguments.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sqlite3_extension_init(db: *mut sqlite3, error: *mut *mut c_char, routines: *const *const c_void) -> c_int {
+pub unsafe extern "C" fn sqlite3_extension_init(
+    db: *mut sqlite3,
+    error: *mut *mut c_char,
+    routines: *const *const c_void,
+) -> c_int {
     // SAFETY: passed on as received.
     unsafe { sqlite3_crsqlite_init(db, error, routines) }
 }
