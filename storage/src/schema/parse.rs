@@ -73,7 +73,8 @@ pub(super) fn parse_existing(
     let declared = scratch.table(&statement, &syntax);
     scratch.drop_table(&syntax.name)?;
     let table = declared.map_err(|violation| unreadable(violation.message))?;
-    let broken = table_violations(&syntax, &table, |offset| statement.locate(offset));
+    let mut broken = table_violations(&syntax, &table, |offset| statement.locate(offset));
+    broken.extend(conflict_rollback(&statement, &table.name));
     Ok((table, broken))
 }
 
@@ -213,6 +214,7 @@ impl Reader {
         })?;
         let table = self.scratch.table(statement, &syntax).map_err(Broken::Here)?;
         self.broken.extend(table_violations(&syntax, &table, |offset| statement.locate(offset)));
+        self.broken.extend(conflict_rollback(statement, &table.name));
         self.declared.tables.insert(fold(&table.name), table);
         Ok(())
     }
@@ -268,6 +270,15 @@ impl Reader {
             }
         }
     }
+}
+
+/// The clause can stand in any constraint, and its words stand together nowhere else.
+fn conflict_rollback(statement: &Statement<'_>, table: &str) -> Option<Violation> {
+    let words = ["on", "conflict", "rollback"];
+    let is_clause = |three: &&[Token]| three.iter().zip(words).all(|(t, word)| t.is_word(statement.source(), word));
+    let found = statement.tokens.windows(words.len()).find(is_clause)?.first()?;
+    let message = format!("ON CONFLICT ROLLBACK is not supported (table \"{table}\")");
+    Some(statement.violation(Rule::ConflictRollback, found.span.start, message))
 }
 
 /// A rule broken by a statement, at a known place or at its beginning.

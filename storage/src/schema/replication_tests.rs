@@ -189,3 +189,44 @@ fn files_that_are_refused_leave_capture_as_it_was() {
         assert_eq!(node.changes(), ["t a y 1", "t b 2 1", "s v v 1"]);
     });
 }
+
+#[test]
+fn a_merge_is_never_refused_by_check_or_strict() {
+    both(|node| {
+        node.begin();
+        node.files(
+            "CREATE TABLE c (k INTEGER PRIMARY KEY, n INT CHECK (n < 10)); CREATE TABLE s (k INTEGER PRIMARY KEY, n INT) STRICT",
+        )
+        .expect("apply");
+        node.commit();
+        let mut origin = Node::new(CaptureMode::Hook);
+        origin.begin();
+        origin
+            .files("CREATE TABLE c (k INTEGER PRIMARY KEY, n INT); CREATE TABLE s (k INTEGER PRIMARY KEY, n INT)")
+            .expect("apply");
+        origin.commit();
+        origin.write("INSERT INTO c VALUES (1, 99); INSERT INTO s VALUES (1, 'text')");
+        node.begin();
+        copy_changes(&origin, node);
+        node.commit();
+        let rows = "SELECT c.n || ' ' || s.n FROM c, s";
+        let merged: String = node.conn().query_row(rows, [], |row| row.get(0)).expect("merged rows");
+        assert_eq!(merged, "99 text");
+        node.begin();
+        let refused = node.conn().execute_batch("INSERT INTO c VALUES (2, 99)").expect_err("a local write is refused");
+        assert!(refused.to_string().contains("CHECK constraint failed"), "{refused}");
+        node.engine.rollback().expect("rollback");
+    });
+}
+
+fn copy_changes(from: &Node, to: &Node) {
+    let columns = "\"table\", pk, cid, val, col_version, db_version, site_id, cl, seq, ts";
+    let mut read = from.conn().prepare(&format!("SELECT {columns} FROM crsql_changes")).expect("prepare");
+    let insert = format!("INSERT INTO crsql_changes ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    let mut write = to.conn().prepare(&insert).expect("prepare");
+    let mut rows = read.query([]).expect("query");
+    while let Some(row) = rows.next().expect("row") {
+        let values: Vec<rusqlite::types::Value> = (0..10).map(|i| row.get(i).expect("value")).collect();
+        write.execute(rusqlite::params_from_iter(values)).expect("merge");
+    }
+}

@@ -25,6 +25,7 @@ pub enum Rule {
     Unique,
     ForeignKey,
     NotNullWithoutDefault,
+    ConflictRollback,
     UniqueIndex,
     IndexWithoutTable,
     DropIndexWithoutIfExists,
@@ -71,6 +72,9 @@ impl Rule {
             }
             Self::NotNullWithoutDefault => {
                 "nodes with an older schema send rows without this column; add a DEFAULT or leave out NOT NULL"
+            }
+            Self::ConflictRollback => {
+                "one client's mistake would undo what others write at the same moment; leave the clause out, the statement alone is undone then"
             }
             Self::UniqueIndex => "two nodes may insert the same value before they hear of each other; leave out UNIQUE",
             Self::IndexWithoutTable => "declare the table in the schema files too",
@@ -361,6 +365,18 @@ mod tests {
         check("CREATE TABLE t (a INTEGER PRIMARY KEY,\nb INT NOT NULL)", &[message]);
         check("CREATE TABLE t (a INTEGER PRIMARY KEY,\nb INT NOT NULL DEFAULT NULL)", &[message]);
         check("CREATE TABLE t (a INTEGER PRIMARY KEY,\nb INT NOT NULL AS (a + 1))", &[]);
+    }
+
+    #[test]
+    fn one_clients_mistake_does_not_undo_its_neighbours() {
+        check(
+            "CREATE TABLE t (a INTEGER PRIMARY KEY,\nb TEXT NOT NULL ON CONFLICT ROLLBACK DEFAULT '')",
+            &["f.sql:2: ON CONFLICT ROLLBACK is not supported (table \"t\")"],
+        );
+        check(
+            "CREATE TABLE t (a INTEGER PRIMARY KEY ON CONFLICT REPLACE, b TEXT NOT NULL ON CONFLICT ABORT DEFAULT '')",
+            &[],
+        );
     }
 
     #[test]
