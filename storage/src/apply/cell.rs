@@ -238,12 +238,10 @@ fn write_row(
                 stmt.bind(index + 1, *cell)?;
             }
             stmt.bind(key.len() + 1, value)?;
-            while stmt.step()? {}
-            stmt.reset();
-            Ok(())
+            stmt.run_past_checks(&[])
         }
         (Effect::Create | Effect::Set { .. }, _) => {
-            statements.get(db, table, Purpose::CreateRow, || create_row(table))?.run(key)
+            statements.get(db, table, Purpose::CreateRow, || create_row(table))?.run_past_checks(key)
         }
     }
 }

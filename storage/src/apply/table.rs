@@ -228,7 +228,7 @@ impl<'a> Merger<'a> {
         let result = if width <= WIDTH_MAX && rows >= 4 {
             let list: Vec<String> = (0..width).map(|i| format!("c{i}")).collect();
             let source = format!("SELECT {} FROM crsql_incoming WHERE true", list.join(", "));
-            inner.statements.upsert(self.replica.db, &self.table, &columns, true, &source)?.run(&[])
+            inner.statements.upsert(self.replica.db, &self.table, &columns, true, &source)?.run_past_checks(&[])
         } else {
             let incoming = self.replica.incoming.borrow();
             let stmt = inner.statements.upsert(self.replica.db, &self.table, &columns, false, &values_clause(width))?;
@@ -236,7 +236,7 @@ impl<'a> Merger<'a> {
                 for column in 0..width {
                     stmt.bind(column + 1, incoming.cell(row, column))?;
                 }
-                stmt.run(&[])
+                stmt.run_past_checks(&[])
             })
         };
         self.replica.incoming.borrow_mut().begin(0);
@@ -354,6 +354,6 @@ impl<'a> RowWrite<'a> {
         for (index, (_, cell)) in self.set.iter().enumerate() {
             stmt.bind(key.len() + index + 1, Cell::from(&cell.value))?;
         }
-        stmt.run(&[])
+        stmt.run_past_checks(&[])
     }
 }

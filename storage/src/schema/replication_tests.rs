@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::ddl::{ColumnSpec, Ddl, DefaultSpec, StorageType, TableSpec};
 use super::model::{PgType, Schema};
 use super::{SchemaFile, apply_files, execute_ddl};
-use crate::change::ids::Timestamp;
+use crate::change::ids::{DbVersion, Timestamp};
 use crate::engine::{CaptureMode, Engine, EngineOptions};
 use crate::error::{DdlError, SchemaError};
 use crate::value::Value;
@@ -229,4 +229,31 @@ fn copy_changes(from: &Node, to: &Node) {
         let values: Vec<rusqlite::types::Value> = (0..10).map(|i| row.get(i).expect("value")).collect();
         write.execute(rusqlite::params_from_iter(values)).expect("merge");
     }
+}
+
+#[test]
+fn whole_versions_are_merged_past_check_and_strict() {
+    both(|node| {
+        node.begin();
+        node.files("CREATE TABLE s (k INTEGER PRIMARY KEY, n INT CHECK (n <> 3), x TEXT DEFAULT 'd') STRICT")
+            .expect("apply");
+        node.commit();
+        let mut origin = Node::new(CaptureMode::Hook);
+        origin.begin();
+        origin.files("CREATE TABLE s (k INTEGER PRIMARY KEY, n INT, x TEXT DEFAULT 'd')").expect("apply");
+        origin.commit();
+        origin.write("INSERT INTO s (k, n) SELECT value, value FROM json_each('[1,2,3,4,5,6,7,8]')");
+        origin.write("UPDATE s SET n = 'text' WHERE k > 6");
+        let site = origin.engine.site_id();
+        for version in [1, 2] {
+            let changeset = origin.engine.changeset(site, DbVersion(version)).expect("serve").expect("a version");
+            node.begin();
+            let applied = node.engine.apply(&[changeset]).expect("merge");
+            node.commit();
+            assert_eq!((applied.known, applied.parked), (0, 0));
+        }
+        let rows = "SELECT group_concat(n) FROM (SELECT n FROM s ORDER BY k)";
+        let merged: String = node.conn().query_row(rows, [], |row| row.get(0)).expect("merged rows");
+        assert_eq!(merged, "1,2,3,4,5,6,text,text");
+    });
 }

@@ -126,6 +126,8 @@ pub const ERROR: c_int = 1;
 pub const NOMEM: c_int = 7;
 pub const MISUSE: c_int = 21;
 pub const CONSTRAINT: c_int = 19;
+/// A CHECK failed.
+pub const CONSTRAINT_CHECK: c_int = 275;
 pub const MISMATCH: c_int = 20;
 pub const ROW: c_int = 100;
 pub const DONE: c_int = 101;
