@@ -19,6 +19,7 @@ pub(super) fn table() -> Vec<Cast> {
     object_ids(&mut table);
     add(&mut table, oid::INT2VECTOR, oid::INT2_ARRAY, Implicit, Call("pg_vector_to_array"));
     add(&mut table, oid::OIDVECTOR, oid::OID_ARRAY, Implicit, Call("pg_vector_to_array"));
+    super::datetime::casts(&mut table);
     table
 }
 

@@ -7,7 +7,7 @@ use storage::Value;
 use storage::rusqlite::{self, Connection};
 
 use super::Form::{Call, Pattern};
-use super::body::{Arguments, boolean, real, strict, text, volatile};
+use super::body::{Arguments, real, strict, text, volatile};
 use super::{Function, function_table};
 use crate::error::SqlError;
 use crate::types::numeric::Numeric;
@@ -293,8 +293,7 @@ fn register_numerics(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_scale_numeric", 1, |a| match a.numeric(0)? {
         Numeric::Finite(value) => Ok(Value::Integer(i64::from(Numeric::Finite(value).scale()))),
         Numeric::NaN | Numeric::Infinity | Numeric::NegativeInfinity => Ok(Value::Null),
-    })?;
-    strict(conn, "pg_is_nan", 1, |a| Ok(boolean(a.float(0)?.is_nan())))
+    })
 }
 
 #[cfg(test)]

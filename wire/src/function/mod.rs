@@ -17,6 +17,7 @@ mod body;
 mod cast;
 mod catalog;
 mod collation;
+mod datetime;
 mod format;
 mod keyword;
 mod math;
@@ -24,6 +25,7 @@ mod operator;
 mod pattern;
 mod regtype;
 mod series;
+mod session;
 mod set_returning;
 mod string;
 
@@ -144,6 +146,8 @@ static PARTS: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     series::FUNCTIONS,
     array::FUNCTIONS,
+    datetime::FUNCTIONS,
+    session::FUNCTIONS,
 ];
 
 static SORTED_FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
@@ -245,6 +249,8 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     pattern::register(conn)?;
     aggregate::register(conn)?;
     set_returning::register(conn)?;
+    datetime::register(conn)?;
+    session::register(conn)?;
     catalog::register(conn)?;
     regtype::register(conn)?;
     array::register(conn)?;

@@ -47,6 +47,7 @@ pub(super) fn table() -> Vec<Operator> {
     numerics(&mut table);
     strings(&mut table);
     super::array::operators(&mut table);
+    super::datetime::operators(&mut table);
     table
 }
 

@@ -10,6 +10,7 @@ use super::set_returning::Make;
 use super::{Function, function_table};
 use crate::error::SqlError;
 use crate::types::array::Array;
+use crate::types::catalog;
 use crate::types::datetime::interval::Interval;
 use crate::types::datetime::{Timestamp, arithmetic, interval, zone};
 use crate::types::json::{self, Json};
@@ -29,7 +30,7 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     SetReturning "generate_series"(TIMESTAMP, TIMESTAMP, INTERVAL) -> TIMESTAMP, Immutable, Call("pg_series_timestamp");
     SetReturning "generate_series"(TIMESTAMPTZ, TIMESTAMPTZ, INTERVAL) -> TIMESTAMPTZ, Stable, Pattern("pg_series_timestamptz({0}, {1}, {2}, {timezone})");
     SetReturning "generate_subscripts"(ANYARRAY, INT4) -> INT4, Immutable, Call("pg_subscripts");
-    SetReturning "unnest"(ANYARRAY) -> ANYELEMENT, Immutable, Pattern("pg_unnest({0}, {result})");
+    SetReturning "unnest"(ANYARRAY) -> ANYELEMENT, Immutable, Pattern("pg_unnest({0}, {type0})");
     SetReturning "string_to_table"(TEXT, TEXT) -> TEXT, Immutable, Call("pg_string_to_table");
     SetReturning "regexp_split_to_table"(TEXT, TEXT) -> TEXT, Immutable, Call("pg_regexp_split");
     SetReturning "regexp_matches"(TEXT, TEXT) -> TEXT_ARRAY, Immutable, Pattern("pg_regexp_matches({0}, {1}, '')");
@@ -161,7 +162,9 @@ fn subscripts(values: &[Value]) -> Result<Rows, SqlError> {
 
 fn unnest(values: &[Value]) -> Result<Rows, SqlError> {
     let a = arguments(values);
-    let element_oid = super::cast::type_argument(&a, 1)?;
+    let type_oid = super::cast::type_argument(&a, 1)?;
+    // Calls name the array's type or that of its elements.
+    let element_oid = catalog::element_of(type_oid).unwrap_or(type_oid);
     let array = Array::parse(&a.text(0)?)?;
     Ok(Box::new(array.elements.into_iter().map(move |element| match element {
         None => Ok(Value::Null),
@@ -272,6 +275,7 @@ mod tests {
 
     #[test]
     fn values_are_taken_apart() {
+        rows("pg_unnest('{1,2}', 1007)", "1 2");
         rows("pg_unnest('{a,NULL,\"b c\"}', 25)", "a NULL b c");
         check("(SELECT sum(value) FROM pg_unnest('{1,2}', 23))", "3");
         rows("pg_string_to_table('a,b', ',')", "a b");

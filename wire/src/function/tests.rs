@@ -105,6 +105,24 @@ pub(super) fn check(sql: &str, expected: &str) {
 }
 
 #[test]
+fn every_collation_of_a_type_exists() {
+    for info in crate::types::catalog::TYPES {
+        if let Some(collation) = types::collation(info.oid) {
+            check(&format!("'1' = '1' COLLATE {collation}"), "1");
+        }
+    }
+}
+
+#[test]
+fn every_type_modifier_has_its_function() {
+    for info in crate::types::catalog::TYPES {
+        if let Some(function) = types::typmod_coercion(info.oid) {
+            check(&format!("{function}(NULL, 5, 0)"), "NULL");
+        }
+    }
+}
+
+#[test]
 fn no_two_entries_have_the_same_signature() {
     let mut functions: Vec<_> = functions().iter().map(|f| (f.name, f.arguments, f.variadic)).collect();
     let count = functions.len();
