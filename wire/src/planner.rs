@@ -237,11 +237,13 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         attribute_number: output.attribute,
         representation: output.representation,
     });
+    // Functions about catalog objects read it without naming a relation.
+    let uses_catalog = bound.facts.uses_catalog || emitted.sql.contains("pg_catalog.");
     let action = SqlAction {
         sql: emitted.sql.into(),
         slots: emitted.slots,
         access,
-        uses_catalog: bound.facts.uses_catalog,
+        uses_catalog,
         repeatable: access == Access::Read && !bound.facts.volatile,
         offload: false,
     };

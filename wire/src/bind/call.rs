@@ -2,7 +2,7 @@
 
 use super::cast::type_name;
 use super::overload::{self, Choice};
-use super::{Binder, plain};
+use super::{Binder, plain, setting};
 use crate::error::SqlError;
 use crate::function::{self, Form, Function, Kind, Volatility};
 use crate::ir::{Aggregate, Expr, Node, OrderItem, OrderKey, Source};
@@ -121,26 +121,26 @@ impl Binder<'_> {
         }
     }
 
-    /// `current_setting('name' [, missing_ok])` with a constant name.
+    /// `current_setting(name [, missing_ok])`; the second argument is constant.
     fn current_setting(&mut self, name: &ast::Expr, missing_ok: Option<&ast::Expr>, at: u32) -> Result<Expr, SqlError> {
-        let ExprKind::Literal(ast::LiteralKind::String, literal) = &name.kind else {
-            return Err(SqlError::unsupported("current_setting takes a constant name").at(name.at));
-        };
-        let setting = self.pin(*literal)?.to_ascii_lowercase();
         let optional = match missing_ok.map(|expr| &expr.kind) {
             None => false,
             Some(ExprKind::Bool(value)) => *value,
             Some(_) => return Err(SqlError::unsupported("current_setting takes a constant second argument").at(at)),
         };
-        let value = Expr::new(Node::Session(SessionValue::Setting(setting.clone())), oid::TEXT, at);
+        let (name, value) = if let ExprKind::Literal(ast::LiteralKind::String, literal) = &name.kind {
+            let setting = self.pin(*literal)?.to_ascii_lowercase();
+            let name = Expr::new(Node::Constant(storage::Value::Text(setting.clone())), oid::TEXT, at);
+            (name, Expr::new(Node::Session(SessionValue::Setting(setting)), oid::TEXT, at))
+        } else {
+            let name = self.expr(name)?;
+            let name = self.coerce(name, oid::TEXT)?;
+            (name.clone(), setting::by_name(name, None))
+        };
         if optional {
             return Ok(value);
         }
-        let message = storage::Value::Text(format!("unrecognized configuration parameter \"{setting}\""));
-        let raise = [storage::Value::Text("42704".into()), message];
-        let args = raise.into_iter().map(|value| Expr::new(Node::Constant(value), oid::TEXT, at)).collect();
-        let raise = Expr::new(Node::Apply { form: Form::Call("pg_raise"), args }, oid::TEXT, at);
-        Ok(Expr::new(Node::Coalesce(vec![value, raise]), oid::TEXT, at))
+        Ok(Expr::new(Node::Coalesce(vec![value, setting::unrecognized(name)]), oid::TEXT, at))
     }
 
     /// `int4(x)`: a type's name as a function is a cast, unless a function of that name takes the argument.

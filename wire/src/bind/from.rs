@@ -457,6 +457,9 @@ fn catalog_columns(id: u32, relation: &'static crate::catalog::Relation) -> Vec<
         ScopeColumn { name: declared.name.to_owned(), expr, hidden: false }
     });
     let mut columns: Vec<ScopeColumn> = declared.collect();
+    if relation.name == "pg_settings" {
+        super::setting::of_session(&mut columns);
+    }
     let expr = Expr::new(Node::Constant(storage::Value::Integer(i64::from(relation.oid))), oid::OID, 0);
     columns.push(ScopeColumn { name: "tableoid".into(), expr, hidden: true });
     columns

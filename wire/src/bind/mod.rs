@@ -23,10 +23,12 @@ mod from;
 mod group;
 mod insert;
 mod label;
+mod object_name;
 mod overload;
 mod predicate;
 mod query;
 mod scope;
+mod setting;
 mod types;
 mod update;
 mod window;
@@ -134,6 +136,7 @@ impl<'a> Binder<'a> {
             | ast::Statement::Prepare { .. }
             | ast::Statement::Utility(..) => return Err(SqlError::new("XX000", "statement has no SQL form")),
         };
+        let statement = object_name::with_names(statement, || self.new_relation());
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (index, found) in self.parameters.iter().enumerate() {
             let undetermined =

@@ -37,10 +37,16 @@ pub(super) static FUNCTIONS: &[Function] = function_table![
     "array_remove"(ANYARRAY, ANYELEMENT) -> ANYARRAY, Immutable, Pattern("pg_array_remove({0}, {1}, {type1})");
 ];
 
-/// `||`, and containment and overlap.
+/// Comparisons, `||`, containment and overlap.
 pub(super) fn operators(table: &mut Vec<Operator>) {
     use oid::{ANYARRAY, ANYELEMENT, BOOL};
     for (name, left, right, result, pattern) in [
+        ("=", ANYARRAY, ANYARRAY, BOOL, "({0} = {1}{collate0})"),
+        ("<>", ANYARRAY, ANYARRAY, BOOL, "({0} <> {1}{collate0})"),
+        ("<", ANYARRAY, ANYARRAY, BOOL, "({0} < {1}{collate0})"),
+        ("<=", ANYARRAY, ANYARRAY, BOOL, "({0} <= {1}{collate0})"),
+        (">", ANYARRAY, ANYARRAY, BOOL, "({0} > {1}{collate0})"),
+        (">=", ANYARRAY, ANYARRAY, BOOL, "({0} >= {1}{collate0})"),
         ("||", ANYARRAY, ANYARRAY, ANYARRAY, "pg_array_cat({0}, {1})"),
         ("||", ANYARRAY, ANYELEMENT, ANYARRAY, "pg_array_append({0}, {1}, {type1})"),
         ("||", ANYELEMENT, ANYARRAY, ANYARRAY, "pg_array_prepend({0}, {1}, {type0})"),
