@@ -31,6 +31,8 @@ mod pg_index;
 mod pg_misc;
 mod pg_proc;
 mod pg_settings;
+#[cfg(test)]
+mod queries;
 mod relation;
 mod rows;
 mod views;
