@@ -13,14 +13,16 @@ pub mod catalog;
 pub mod config;
 mod emit;
 pub mod error;
+mod execute;
 pub mod function;
 mod ir;
+mod net;
 pub mod plan;
 pub mod planner;
-// Sockets and execution, which use these two, come next.
-#[expect(dead_code, reason = "used by the loop that connects them to sockets")]
 pub mod protocol;
-#[expect(dead_code, reason = "used by the loop that connects them to sockets")]
 pub mod session;
 mod sql;
 pub mod types;
+
+pub use net::listener::{Handle, ServeError, serve};
+pub use net::stats::Stats;

@@ -44,6 +44,16 @@ pub struct SqlAction {
     pub repeatable: bool,
     /// Must run on the pool from the start (whole-table scans known to be long).
     pub offload: bool,
+    /// For an INSERT: finds the key that is there already, for 23505's detail.
+    pub duplicate_probe: Option<DuplicateProbe>,
+}
+
+/// A read with the slots of its INSERT that yields the first key that the table has already; further columns mean nothing.
+#[derive(Debug, Clone)]
+pub struct DuplicateProbe {
+    pub sql: Arc<str>,
+    /// Name and type of the key's columns.
+    pub key: Vec<(String, u32)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,13 +8,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use storage::schema::model::Table;
 use storage::{Schema, Value};
 
 use crate::bind::{self, Binder};
 use crate::emit::{self, LiteralUse};
 use crate::error::SqlError;
 use crate::ir;
-use crate::plan::{Access, Action, Plan, Planned, ResultColumn, SqlAction, Tag, Utility};
+use crate::plan::{Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, SqlAction, Tag, Utility};
 use crate::session::settings::Formats;
 use crate::sql::ast::Statement;
 use crate::sql::lexer::{self, Kind, Token};
@@ -239,6 +240,15 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
     });
     // Functions about catalog objects read it without naming a relation.
     let uses_catalog = bound.facts.uses_catalog || emitted.sql.contains("pg_catalog.");
+    let duplicate_probe = match &bound.statement {
+        // A volatile expression would give another key the second time.
+        ir::Statement::Insert(insert) if !bound.facts.volatile => {
+            emitted.duplicate_probe.map(|sql| DuplicateProbe { sql: sql.into(), key: key_columns(&insert.table) })
+        }
+        ir::Statement::Query(_) | ir::Statement::Insert(_) | ir::Statement::Update(_) | ir::Statement::Delete(_) => {
+            None
+        }
+    };
     let action = SqlAction {
         sql: emitted.sql.into(),
         slots: emitted.slots,
@@ -246,6 +256,7 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         uses_catalog,
         repeatable: access == Access::Read && !bound.facts.volatile,
         offload: false,
+        duplicate_probe,
     };
     let plan = Plan { action: Action::Sql(action), tag, param_types: bound.parameters, columns: columns.collect() };
     // Literals that no expression took over are part of the statement's shape.
@@ -258,6 +269,13 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         }
     }
     Ok(Made { plan: Arc::new(plan), literals: emitted.literals, pinned: Some(pinned) })
+}
+
+fn key_columns(table: &Table) -> Vec<(String, u32)> {
+    let column = |index: &usize| {
+        table.columns.get(*index).map(|column| (column.name.clone(), crate::catalog::reported_type(column).oid))
+    };
+    table.primary_key.iter().filter_map(column).collect()
 }
 
 /// Statements that need no schema.

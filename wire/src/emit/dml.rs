@@ -29,6 +29,55 @@ impl Emitter {
         self.returning(insert.id, &insert.table.name, &insert.returning)
     }
 
+    /// Adds the query for the key of the new rows that the table has already, if the statement writes a whole key.
+    pub(super) fn duplicate_probe(&mut self, insert: &Insert) -> Result<(), SqlError> {
+        let table = &insert.table;
+        let (InsertRows::Values(values) | InsertRows::Query { values, .. }) = &insert.rows;
+        let key: Option<Vec<(&str, &Expr)>> = table
+            .primary_key
+            .iter()
+            .map(|index| {
+                let column = table.columns.get(*index).filter(|column| !column.hidden)?;
+                let written = insert.columns.iter().position(|name| *name == column.name)?;
+                Some((column.name.as_str(), values.get(written)?))
+            })
+            .collect();
+        let Some(key) = key.filter(|key| !key.is_empty() && insert.ctes.is_empty()) else { return Ok(()) };
+        let statement = std::mem::take(&mut self.out.sql);
+        let (slots, literals) = (self.out.slots.len(), self.out.literals.len());
+        self.push("SELECT ");
+        self.list(&key, ", ", |emitter, (_, value)| emitter.expr(value))?;
+        if slots > 0 {
+            // So that it takes as many bound values as the statement itself.
+            self.push(&format!(", ?{slots}"));
+        }
+        if let InsertRows::Query { id, query, .. } = &insert.rows {
+            self.push(" FROM (");
+            self.query(query, Collate::No)?;
+            self.push(") AS ");
+            self.relation(*id);
+        }
+        self.push(" WHERE EXISTS (SELECT 1 FROM main.");
+        self.name(&table.name);
+        let known = self.helper();
+        self.push(&format!(" AS {known} WHERE "));
+        self.list(&key, " AND ", |emitter, (column, value)| {
+            emitter.push(&format!("{known}."));
+            emitter.name(column);
+            emitter.push(" = ");
+            emitter.expr(value)
+        })?;
+        self.push(") LIMIT 1");
+        let probe = std::mem::replace(&mut self.out.sql, statement);
+        if self.out.slots.len() == slots && self.out.literals.len() == literals {
+            self.out.duplicate_probe = Some(probe);
+        } else {
+            self.out.slots.truncate(slots);
+            self.out.literals.truncate(literals);
+        }
+        Ok(())
+    }
+
     fn insert_rows(&mut self, rows: &InsertRows) -> Result<(), SqlError> {
         match rows {
             InsertRows::Values(values) => {

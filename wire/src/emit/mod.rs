@@ -39,6 +39,8 @@ pub(crate) struct Emitted {
     pub(crate) sql: String,
     pub(crate) slots: Vec<Slot>,
     pub(crate) literals: Vec<LiteralUse>,
+    /// See [`crate::plan::DuplicateProbe::sql`].
+    pub(crate) duplicate_probe: Option<String>,
 }
 
 /// Writes a statement.
@@ -49,7 +51,10 @@ pub(crate) fn statement(statement: &Statement) -> Result<Emitted, SqlError> {
     let mut emitter = Emitter::default();
     match statement {
         Statement::Query(query) => emitter.query(query, query::Collate::No)?,
-        Statement::Insert(insert) => emitter.insert(insert)?,
+        Statement::Insert(insert) => {
+            emitter.insert(insert)?;
+            emitter.duplicate_probe(insert)?;
+        }
         Statement::Update(update) => emitter.update(update)?,
         Statement::Delete(delete) => emitter.delete(delete)?,
     }

@@ -102,6 +102,9 @@ fn from_lease_loss(loss: LeaseLoss) -> SqlError {
 }
 
 fn from_sqlite(code: i32, extended_code: i32, message: &str, schema: &Schema) -> SqlError {
+    if let Some(own) = super::from_function_message(message) {
+        return own;
+    }
     match extended_code {
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
             return unique_violation(message, schema);

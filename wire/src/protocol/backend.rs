@@ -6,7 +6,7 @@
 use super::{Format, ReadyStatus};
 use crate::error::SqlError;
 use crate::plan::ResultColumn;
-use crate::types::oid;
+use crate::types::catalog;
 
 /// Severity of an ErrorResponse or NoticeResponse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,18 +168,7 @@ pub(crate) fn fill_length(out: &mut [u8], start: usize) {
 
 /// `pg_type.typlen`: the size in bytes of a fixed-size type, -1 for others.
 fn type_len(type_oid: u32) -> i16 {
-    match type_oid {
-        oid::BOOL | oid::CHAR => 1,
-        oid::INT2 => 2,
-        oid::INT4 | oid::OID | oid::FLOAT4 | oid::DATE | oid::XID | oid::REGCLASS | oid::REGTYPE | oid::REGPROC => 4,
-        oid::VOID => 4,
-        oid::INT8 | oid::FLOAT8 | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => 8,
-        oid::TIMETZ => 12,
-        oid::UUID | oid::INTERVAL => 16,
-        oid::NAME => 64,
-        oid::UNKNOWN => -2,
-        _ => -1,
-    }
+    catalog::by_oid(type_oid).map_or(-1, |info| info.length)
 }
 
 /// Columns and parameters number at most 65,535 by the limits of parsing.

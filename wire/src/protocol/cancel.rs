@@ -24,6 +24,11 @@ impl CancelSlot {
         interrupt
     }
 
+    /// Continues an earlier job whose statement still runs: a portal that was suspended.
+    pub(crate) fn resume(&self, interrupt: &Interrupt) {
+        *lock(&self.job) = Some(interrupt.clone());
+    }
+
     /// Ends the job: later requests find nothing.
     pub(crate) fn end(&self) {
         *lock(&self.job) = None;
@@ -71,6 +76,13 @@ impl CancelRegistry {
 
     pub(crate) fn remove(&self, pid: i32) {
         lock(&self.sessions).remove(&pid);
+    }
+
+    /// Stops every session's job.
+    pub(crate) fn cancel_all(&self) {
+        for entry in lock(&self.sessions).values() {
+            entry.slot.cancel();
+        }
     }
 
     /// Stops the job of that session. A wrong pid or secret is ignored: the requester learns nothing either way.

@@ -9,15 +9,7 @@ pub(crate) mod frontend;
 pub(crate) mod machine;
 pub(crate) mod startup;
 
-/// How a value travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Readable; what the simple protocol always uses.
-    #[default]
-    Text,
-    /// The type's own layout.
-    Binary,
-}
+pub use crate::types::Format;
 
 /// ReadyForQuery's indicator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

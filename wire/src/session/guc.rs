@@ -5,6 +5,7 @@
 //! Source: <https://www.postgresql.org/docs/15/runtime-config.html>, `pg_settings`.
 
 use crate::error::{SqlError, sqlstate};
+use crate::types::datetime::zone;
 
 /// Reported as `server_version`. The part before the space is what clients parse.
 pub const SERVER_VERSION: &str = concat!("15.0 (Corrosion ", env!("CARGO_PKG_VERSION"), ")");
@@ -394,19 +395,28 @@ fn check_date_style(value: &str, current: &str) -> Result<String, SqlError> {
     Ok(format!("ISO, {order}"))
 }
 
+/// Names and POSIX specifications as the types read them, and a number of hours east of Greenwich, which becomes a specification.
 fn check_time_zone(value: &str) -> Result<String, SqlError> {
     let value = value.trim();
-    let plausible = !value.is_empty()
-        && value.len() <= 63
-        && value.chars().all(|c| c.is_ascii_alphanumeric() || "+-:_/.<>".contains(c));
-    if !plausible {
-        return Err(bad_value("TimeZone", value));
-    }
-    if value.eq_ignore_ascii_case("default") || value.eq_ignore_ascii_case("local") || value.eq_ignore_ascii_case("utc")
-    {
+    if ["default", "local", "utc"].iter().any(|word| value.eq_ignore_ascii_case(word)) {
         return Ok("UTC".to_owned());
     }
-    Ok(value.to_owned())
+    let name = hours_east(value).unwrap_or_else(|| value.to_owned());
+    zone::find(&name).map_err(|_| bad_value("TimeZone", value))?;
+    Ok(name)
+}
+
+/// `-8` or `5.5` as PostgreSQL writes such a zone: `<-08>+08`, `<+05:30>-05:30`.
+fn hours_east(value: &str) -> Option<String> {
+    let hours: f64 = value.parse().ok().filter(|hours: &f64| hours.abs() <= 167.0)?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most 167 hours of 60 minutes")]
+    let minutes = (hours.abs() * 60.0).round() as i64;
+    let shown = match (minutes / 60, minutes % 60) {
+        (hours, 0) => format!("{hours:02}"),
+        (hours, minutes) => format!("{hours:02}:{minutes:02}"),
+    };
+    let (east, west) = if hours < 0.0 { ('-', '+') } else { ('+', '-') };
+    Some(format!("<{east}{shown}>{west}{shown}"))
 }
 
 fn bad_value(name: &str, value: &str) -> SqlError {
@@ -481,6 +491,14 @@ mod tests {
         assert!(checked("client_encoding", "LATIN1").ends_with("(22023)"));
         assert!(checked("DateStyle", "German").ends_with("(22023)"));
         assert!(checked("server_version", "16").ends_with("(55P02)"));
+    }
+
+    #[test]
+    fn time_zones_are_known_names_or_offsets() {
+        assert_eq!(checked("TimeZone", "Europe/Berlin"), "Europe/Berlin");
+        assert_eq!(checked("TimeZone", "-8"), "<-08>+08");
+        assert_eq!(checked("TimeZone", "5.5"), "<+05:30>-05:30");
+        assert!(checked("TimeZone", "Nowhere/Land").ends_with("\"Nowhere/Land\" (22023)"));
     }
 
     #[test]

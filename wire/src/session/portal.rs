@@ -92,6 +92,14 @@ impl<R> Portals<R> {
         }
     }
 
+    /// The sources of all suspended portals.
+    pub(crate) fn suspended(&mut self) -> impl Iterator<Item = &mut R> {
+        self.unnamed.iter_mut().chain(self.named.values_mut()).filter_map(|portal| match &mut portal.state {
+            State::Suspended(rows) => Some(rows),
+            State::Ready | State::Exhausted | State::Completed => None,
+        })
+    }
+
     /// The transaction ended, or `CLOSE ALL`.
     pub(crate) fn clear(&mut self) {
         self.unnamed = None;

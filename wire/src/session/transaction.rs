@@ -137,10 +137,6 @@ impl Transaction {
         matches!(self.status, Status::Block | Status::Failed)
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.status == Status::Idle
-    }
-
     pub(crate) fn is_failed(&self) -> bool {
         self.status == Status::Failed
     }
@@ -532,7 +528,7 @@ mod tests {
     fn an_implicit_transaction_ends_with_its_message() {
         let mut tx = in_status(Status::Implicit);
         assert_eq!(tx.on_message_end(false), Effect::Commit);
-        assert!(tx.is_idle());
+        assert!(!tx.in_block());
         let mut tx = in_status(Status::Implicit);
         assert_eq!(tx.on_message_end(true), Effect::Rollback);
         let mut tx = in_status(Status::Block);

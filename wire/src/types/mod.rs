@@ -23,8 +23,9 @@ use crate::error::SqlError;
 use crate::session::settings::Formats;
 
 /// How a value is written in messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
+    #[default]
     Text,
     Binary,
 }

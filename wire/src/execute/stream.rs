@@ -1,0 +1,169 @@
+//! A result that is produced while it is sent, or fetched by parts.
+//!
+//! The pool thread fills a bounded channel of chunks and waits when it is full, so a result of any size takes
+//! [`CHUNKS_MAX`] + 2 chunks of memory. Dropping the stream stops its statement.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use storage::store::{Interrupt, Limits, Outcome};
+use storage::{Statement, Store, error::ExecuteError};
+use tokio::sync::mpsc;
+
+use super::rows::{Gathered, RowEncoder, take_rows};
+use crate::error::SqlError;
+
+/// Chunks between a pool thread and its session. Full: the pool thread waits.
+const CHUNKS_MAX: usize = 4;
+
+type Running = Pin<Box<dyn Future<Output = Result<Outcome, ExecuteError>>>>;
+
+/// Rows, encoded, in order.
+pub(crate) struct RowStream {
+    source: Source,
+    /// Whole rows received and not fetched yet.
+    pending: VecDeque<Vec<u8>>,
+    /// What stops the statement behind the stream.
+    pub interrupt: Interrupt,
+    /// Rows that a write behind the stream changed.
+    pub changes: u64,
+}
+
+enum Source {
+    Running {
+        statement: Running,
+        chunks: mpsc::Receiver<Vec<u8>>,
+        gathered: Gathered,
+    },
+    /// Told at the next fetch.
+    Failed(StreamError),
+    Ended,
+}
+
+impl fmt::Debug for RowStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowStream").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why a stream broke off.
+#[derive(Debug)]
+pub(crate) enum StreamError {
+    Storage(ExecuteError),
+    /// A cell could not be written.
+    Encode(SqlError),
+}
+
+impl RowStream {
+    /// Starts an autocommit read on the pool.
+    pub(crate) fn start(store: &Store, statement: Statement, limits: Limits, encoder: RowEncoder) -> Self {
+        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+        let gathered = Gathered::default();
+        let sink = gathered.streaming_sink(encoder, sender);
+        let interrupt = limits.interrupt.clone();
+        let store = store.clone();
+        let statement: Running = Box::pin(async move { store.read(statement, limits, sink).await });
+        Self {
+            source: Source::Running { statement, chunks, gathered },
+            pending: VecDeque::new(),
+            interrupt,
+            changes: 0,
+        }
+    }
+
+    /// A result that is already whole.
+    pub(crate) fn whole(bytes: Vec<u8>, changes: u64, interrupt: Interrupt) -> Self {
+        Self { source: Source::Ended, pending: VecDeque::from([bytes]), interrupt, changes }
+    }
+
+    /// The next whole rows, or None after the last. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    /// The statement's; the stream has ended then.
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, StreamError> {
+        if let Some(chunk) = self.pending.pop_front() {
+            return Ok(Some(chunk));
+        }
+        if let Source::Running { statement, chunks, .. } = &mut self.source {
+            let result = tokio::select! {
+                biased;
+                Some(chunk) = chunks.recv() => return Ok(Some(chunk)),
+                result = statement => result,
+            };
+            self.settle(result);
+        }
+        match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Failed(error) => Err(error),
+            Source::Ended | Source::Running { .. } => Ok(self.pending.pop_front()),
+        }
+    }
+
+    /// Lets the statement behind a suspended stream come to its end, also when storage takes it away: its channel must close
+    /// then, or its thread would wait for a client that does not fetch.
+    pub(crate) fn poll_suspended(&mut self, cx: &mut Context<'_>) {
+        if let Source::Running { statement, .. } = &mut self.source
+            && let Poll::Ready(result) = statement.as_mut().poll(cx)
+        {
+            self.settle(result);
+        }
+    }
+
+    /// The statement ended: takes over what it left in the channel, at most [`CHUNKS_MAX`] + 1 chunks.
+    fn settle(&mut self, result: Result<Outcome, ExecuteError>) {
+        let Source::Running { mut chunks, gathered, .. } = std::mem::replace(&mut self.source, Source::Ended) else {
+            return;
+        };
+        match (gathered.take_error(), result) {
+            (Some(error), _) => self.source = Source::Failed(StreamError::Encode(error)),
+            (None, Err(error)) => self.source = Source::Failed(StreamError::Storage(error)),
+            (None, Ok(_)) => {
+                while let Ok(chunk) = chunks.try_recv() {
+                    self.pending.push_back(chunk);
+                }
+                self.pending.push_back(gathered.take());
+            }
+        }
+    }
+
+    /// Appends up to `rows` rows to `out` and says how many there were: fewer only at the end.
+    ///
+    /// # Errors
+    /// As [`Self::next_chunk`].
+    pub(crate) async fn fetch(&mut self, rows: usize, out: &mut Vec<u8>) -> Result<usize, StreamError> {
+        let mut fetched = 0;
+        while fetched < rows
+            && let Some(mut chunk) = self.next_chunk().await?
+        {
+            let (taken, len) = take_rows(&chunk, rows - fetched);
+            out.extend_from_slice(chunk.get(..len).unwrap_or_default());
+            fetched += taken;
+            if len < chunk.len() {
+                chunk.drain(..len);
+                self.pending.push_front(chunk);
+            }
+        }
+        Ok(fetched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::text_row;
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_whole_result_is_fetched_by_parts() {
+        let mut bytes = Vec::new();
+        for text in ["a", "bb", "ccc"] {
+            text_row(&mut bytes, &[text]);
+        }
+        let mut stream = RowStream::whole(bytes.clone(), 0, Interrupt::default());
+        let mut out = Vec::new();
+        assert_eq!(stream.fetch(2, &mut out).await.expect("whole"), 2);
+        assert_eq!(stream.fetch(2, &mut out).await.expect("whole"), 1);
+        assert_eq!(stream.fetch(2, &mut out).await.expect("whole"), 0);
+        assert_eq!(out, bytes);
+    }
+}

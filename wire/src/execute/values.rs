@@ -1,0 +1,85 @@
+//! Parameters in, cells out: the step between the wire's formats and the storage form of values.
+
+use std::sync::Arc;
+
+use storage::{Value, ValueRef};
+
+use crate::error::{SqlError, sqlstate};
+use crate::plan::ResultColumn;
+use crate::protocol::Format;
+use crate::session::portal::{FormatsOf, widen_formats};
+use crate::session::settings::Formats;
+use crate::types;
+
+/// Decodes the values of a Bind.
+///
+/// # Errors
+/// 08P01 when the counts do not match, and the types' own errors for values that are none of theirs.
+pub(crate) fn decode_params(
+    statement: &str,
+    types: &[u32],
+    formats: &[Format],
+    params: &[Option<&[u8]>],
+    settings: &Formats,
+) -> Result<Vec<Value>, SqlError> {
+    let formats = widen_formats(formats, params.len(), FormatsOf::Parameters)?;
+    if params.len() != types.len() {
+        return Err(SqlError::new(
+            sqlstate::PROTOCOL_VIOLATION,
+            format!(
+                "bind message supplies {} parameters, but prepared statement \"{statement}\" requires {}",
+                params.len(),
+                types.len()
+            ),
+        ));
+    }
+    let decode = |((oid, format), param): ((&u32, &Format), &Option<&[u8]>)| match param {
+        None => Ok(Value::Null),
+        Some(bytes) => types::decode(*oid, *format, bytes, settings),
+    };
+    types.iter().zip(formats.iter()).zip(params).map(decode).collect()
+}
+
+/// Decodes the arguments of `EXECUTE name (..)`, which come as texts.
+///
+/// # Errors
+/// 42601 when their number is wrong, and the types' own errors.
+pub(crate) fn decode_arguments(
+    statement: &str,
+    types: &[u32],
+    arguments: &[Option<String>],
+    settings: &Formats,
+) -> Result<Vec<Value>, SqlError> {
+    if arguments.len() != types.len() {
+        return Err(SqlError::new(
+            sqlstate::SYNTAX_ERROR,
+            format!("wrong number of parameters for prepared statement \"{statement}\""),
+        )
+        .detail(format!("Expected {} parameters but got {}.", types.len(), arguments.len())));
+    }
+    let decode = |(oid, argument): (&u32, &Option<String>)| match argument {
+        None => Ok(Value::Null),
+        Some(text) => types::text::decode(*oid, text, settings),
+    };
+    types.iter().zip(arguments).map(decode).collect()
+}
+
+/// Appends a cell that is not NULL in the format the client asked for.
+///
+/// # Errors
+/// The types' own, for cells that do not fit their column's type.
+pub(crate) fn encode(
+    column: &ResultColumn,
+    format: Format,
+    value: ValueRef<'_>,
+    settings: &Arc<Formats>,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    match format {
+        Format::Text => {
+            types::encode_text(column.type_oid, value, settings, out);
+            Ok(())
+        }
+        Format::Binary => types::encode_binary(column.type_oid, value, out),
+    }
+}
