@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storage::Store;
 use storage::SchemaError;
+use storage::Store;
 use storage::schema::{Report, SchemaFile};
 use tokio::sync::Mutex;
 
