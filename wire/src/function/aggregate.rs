@@ -103,7 +103,7 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
 };
 
 /// The state of an aggregate between rows.
-trait State: Default + Send + UnwindSafe + RefUnwindSafe {
+pub(super) trait State: Default + Send + UnwindSafe + RefUnwindSafe {
     /// Takes a row whose first argument is not NULL (any row, if the state says so).
     fn add(&mut self, a: &Arguments<'_>) -> Result<(), SqlError>;
     /// Drops the oldest row of the frame, which has these arguments.
@@ -154,7 +154,7 @@ impl<S: State> WindowAggregate<S, Out> for Runner<S> {
     }
 }
 
-fn add<S: State + 'static>(conn: &Connection, name: &str, arity: i32) -> rusqlite::Result<()> {
+pub(super) fn add<S: State + 'static>(conn: &Connection, name: &str, arity: i32) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_window_function(name, arity, flags, Runner::<S>(PhantomData))
 }

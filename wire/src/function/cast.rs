@@ -9,6 +9,7 @@ use super::body::{self, Arguments, lenient, real, strict, text};
 use super::{Cast, CastContext, Form};
 use crate::error::SqlError;
 use crate::session::settings::{DateOrder, Formats};
+use crate::types::array::Array;
 use crate::types::{self, catalog, float, numeric::Numeric, oid};
 
 /// All entries, unsorted.
@@ -20,6 +21,7 @@ pub(super) fn table() -> Vec<Cast> {
     add(&mut table, oid::INT2VECTOR, oid::INT2_ARRAY, Implicit, Call("pg_vector_to_array"));
     add(&mut table, oid::OIDVECTOR, oid::OID_ARRAY, Implicit, Call("pg_vector_to_array"));
     super::datetime::casts(&mut table);
+    super::json::casts(&mut table);
     table
 }
 
@@ -225,11 +227,34 @@ fn register_io(conn: &Connection) -> rusqlite::Result<()> {
         let formats = formats(Some(&a.text(2)?), Some(&a.text(3)?));
         types::text::decode(type_argument(a, 1)?, &a.text(0)?, &formats)
     })?;
+    strict(conn, "pg_array_cast", 3, |a| array_cast(&a.text(0)?, type_argument(a, 1)?, type_argument(a, 2)?))?;
     strict(conn, "pg_out", 2, |a| Ok(text(output(type_argument(a, 1)?, a.value(0), &Formats::default()))))?;
     strict(conn, "pg_out", 3, |a| {
         let formats = formats(None, Some(&a.text(2)?));
         Ok(text(output(type_argument(a, 1)?, a.value(0), &formats)))
     })
+}
+
+/// Casts the elements of an array through their text forms, as input of the target type reads them. Numbers are rounded
+/// first where the target is an integer.
+fn array_cast(array: &str, from: u32, to: u32) -> Result<Value, SqlError> {
+    let (from, to) = (catalog::element_of(from).unwrap_or(from), catalog::element_of(to).unwrap_or(to));
+    let formats = Formats::default();
+    let array = Array::parse(array)?.try_map(|element| {
+        let value = types::text::element_value(from, &element)?;
+        let shown = match (from, to, &value) {
+            (oid::BOOL, _, Value::Integer(value)) if catalog::is_string(to) => (*value != 0).to_string(),
+            (oid::NUMERIC, oid::INT2 | oid::INT4 | oid::INT8, Value::Text(text)) => {
+                Numeric::parse(text)?.round(0).to_string()
+            }
+            (oid::FLOAT4 | oid::FLOAT8, oid::INT2 | oid::INT4 | oid::INT8, Value::Real(value)) => {
+                Numeric::from_f64(value.round_ties_even(), 17).to_string()
+            }
+            _ => output(from, value.as_ref(), &formats),
+        };
+        Ok(types::text::element_text(to, types::text::decode(to, &shown, &formats)?.as_ref()))
+    })?;
+    Ok(text(array.to_string()))
 }
 
 fn width_name(width: i64) -> (&'static str, i64, i64) {
@@ -341,4 +366,36 @@ fn register_fits(conn: &Connection) -> rusqlite::Result<()> {
     lenient(conn, "pg_raise", 2, |a| {
         Err(SqlError { sqlstate: a.text(0)?.into_owned().into(), ..SqlError::new("XX000", body::own_text(a.value(1))) })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+
+    #[test]
+    fn arrays_are_cast_element_by_element() {
+        check("pg_array_cast('{1,NULL}', 1007, 1009)", "{1,NULL}");
+        check("pg_array_cast('{1.5,2.4}', 1231, 1007)", "{2,2}");
+        check("pg_array_cast('{t}', 1000, 1009)", "{true}");
+        check("pg_array_cast('{x}', 1009, 1007)", "invalid input syntax for type integer: \"x\" (22P02)");
+    }
+
+    #[test]
+    fn numbers_round_and_overflow_as_in_postgresql() {
+        check("pg_numeric_to_int('2.5', 32)", "3");
+        check("pg_float_to_int(2.5, 32)", "2");
+        check("pg_float_to_int(1e300, 64)", "bigint out of range (22003)");
+        check("pg_numeric_to_int('NaN', 32)", "cannot convert NaN to integer (0A000)");
+        check("pg_fit_integer(40000, 16)", "smallint out of range (22003)");
+        check("pg_in('12abc', 23)", "invalid input syntax for type integer: \"12abc\" (22P02)");
+    }
+
+    #[test]
+    fn strings_are_fitted_to_their_length() {
+        check("pg_fit_varchar('abcd', 7, 0)", "value too long for type character varying(3) (22001)");
+        check("pg_fit_varchar('abcd', 7, 1)", "abc");
+        check("pg_fit_varchar('abc  ', 7, 0)", "abc");
+        check("pg_fit_bpchar('a', 7, 0) || '|'", "a  |");
+        check("pg_fit_numeric('1.005', 327686, 0)", "1.01");
+    }
 }

@@ -19,6 +19,7 @@ mod catalog;
 mod collation;
 mod datetime;
 mod format;
+mod json;
 mod keyword;
 mod math;
 mod operator;
@@ -148,6 +149,7 @@ static PARTS: &[&[Function]] = &[
     array::FUNCTIONS,
     datetime::FUNCTIONS,
     session::FUNCTIONS,
+    json::FUNCTIONS,
 ];
 
 static SORTED_FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
@@ -251,6 +253,7 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     set_returning::register(conn)?;
     datetime::register(conn)?;
     session::register(conn)?;
+    json::register(conn)?;
     catalog::register(conn)?;
     regtype::register(conn)?;
     array::register(conn)?;

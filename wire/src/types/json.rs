@@ -267,6 +267,97 @@ impl Reader<'_> {
     }
 }
 
+/// One step into a JSON value.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// A member of an object.
+    Key(&'a str),
+    /// An item of an array; negative positions count from the end.
+    Item(i64),
+    /// A key or a position, as the value at hand has it.
+    Either(&'a str),
+}
+
+/// Finds the value that steps lead to, as it is written in the text; `None` where there is none.
+///
+/// # Errors
+/// As [`parse`].
+pub fn locate<'a>(text: &'a str, steps: &[Step<'_>]) -> Result<Option<&'a str>, SqlError> {
+    let mut found = text.trim_matches([' ', '\t', '\n', '\r']);
+    for step in steps {
+        let spans = spans(found)?;
+        let at = match (&spans, step) {
+            (Spans::Object(members), Step::Key(key) | Step::Either(key)) => {
+                members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+            }
+            (Spans::Array(items), Step::Item(at)) => item_at(items, *at),
+            (Spans::Array(items), Step::Either(text)) => text.trim().parse().ok().and_then(|at| item_at(items, at)),
+            _ => None,
+        };
+        match at {
+            Some(value) => found = value,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
+fn item_at<'a>(items: &[&'a str], at: i64) -> Option<&'a str> {
+    let at = if at < 0 { at + items.len() as i64 } else { at };
+    usize::try_from(at).ok().and_then(|at| items.get(at)).copied()
+}
+
+/// The parts of a container, as they are written.
+#[derive(Debug)]
+pub enum Spans<'a> {
+    Scalar,
+    Array(Vec<&'a str>),
+    Object(Vec<(String, &'a str)>),
+}
+
+/// Takes the outermost container of a text apart.
+///
+/// # Errors
+/// As [`parse`].
+pub fn spans(text: &str) -> Result<Spans<'_>, SqlError> {
+    let mut reader = Reader { text, at: 0 };
+    reader.blanks();
+    let opening = text.as_bytes().get(reader.at).copied();
+    let (Some(b'{' | b'['), true) = (opening, parse(text).is_ok()) else {
+        parse(text)?;
+        return Ok(Spans::Scalar);
+    };
+    let is_object = opening == Some(b'{');
+    reader.at += 1;
+    let (mut items, mut members) = (Vec::new(), Vec::new());
+    // The text is known to be well-formed, so that only the structure matters here.
+    loop {
+        reader.blanks();
+        if reader.take(b'}') || reader.take(b']') {
+            break;
+        }
+        let key = if is_object {
+            let key = reader.string()?;
+            reader.blanks();
+            reader.take(b':');
+            reader.blanks();
+            Some(key)
+        } else {
+            None
+        };
+        let start = reader.at;
+        reader.value(1)?;
+        let value = &text[start..reader.at];
+        match key {
+            Some(key) => members.push((key, value)),
+            None => items.push(value),
+        }
+        reader.blanks();
+        reader.take(b',');
+    }
+    Ok(if is_object { Spans::Object(members) } else { Spans::Array(items) })
+}
+
 /// The order of keys in `jsonb`: shorter ones first.
 fn compare_keys(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b.as_bytes()))
@@ -317,22 +408,6 @@ impl Json {
     pub fn member(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
-    }
-
-    /// An item of an array; negative positions count from the end.
-    pub fn item(&self, at: i64) -> Option<&Self> {
-        let Self::Array(items) = self else { return None };
-        let at = if at < 0 { at + items.len() as i64 } else { at };
-        usize::try_from(at).ok().and_then(|at| items.get(at))
-    }
-
-    /// Follows a path of keys and positions.
-    pub fn path(&self, steps: &[String]) -> Option<&Self> {
-        steps.iter().try_fold(self, |value, step| match value {
-            Self::Object(_) => value.member(step),
-            Self::Array(_) => value.item(step.trim().parse().ok()?),
-            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => None,
-        })
     }
 
     /// What `->>` gives: strings without quotes, `None` for null.
