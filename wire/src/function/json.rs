@@ -137,32 +137,34 @@ fn zoned(stored: &str, formats: &Formats) -> Result<String, SqlError> {
 }
 
 fn push_array(out: &mut String, element_oid: u32, array: &Array, formats: &Formats) -> Result<(), SqlError> {
-    fn level(
-        out: &mut String,
-        dimensions: &[(usize, i32)],
-        elements: &[Option<String>],
-        leaf: &mut dyn FnMut(&mut String, &Option<String>) -> Result<(), SqlError>,
-    ) -> Result<(), SqlError> {
-        out.push('[');
-        if let Some(((length, _), inner)) = dimensions.split_first() {
-            let stride = (elements.len() / (*length).max(1)).max(1);
-            for (at, part) in elements.chunks(stride).enumerate() {
-                if at > 0 {
-                    out.push(',');
+    push_level(out, element_oid, &array.dimensions, &array.elements, formats)
+}
+
+fn push_level(
+    out: &mut String,
+    element_oid: u32,
+    dimensions: &[(usize, i32)],
+    elements: &[Option<String>],
+    formats: &Formats,
+) -> Result<(), SqlError> {
+    out.push('[');
+    if let Some(((length, _), inner)) = dimensions.split_first() {
+        let stride = (elements.len() / (*length).max(1)).max(1);
+        for (at, part) in elements.chunks(stride).enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            match (inner.is_empty(), part) {
+                (true, [None]) => out.push_str("null"),
+                (true, [Some(element)]) => {
+                    push_value(out, element_oid, element_value(element_oid, element)?.as_ref(), formats)?;
                 }
-                match (inner.is_empty(), part) {
-                    (true, [element]) => leaf(out, element)?,
-                    _ => level(out, inner, part, leaf)?,
-                }
+                _ => push_level(out, element_oid, inner, part, formats)?,
             }
         }
-        out.push(']');
-        Ok(())
     }
-    level(out, &array.dimensions, &array.elements, &mut |out, element| match element {
-        None => push_value(out, element_oid, ValueRef::Null, formats),
-        Some(element) => push_value(out, element_oid, element_value(element_oid, element)?.as_ref(), formats),
-    })
+    out.push(']');
+    Ok(())
 }
 
 /// The arguments of `f(time zone, types, value, ..)` as JSON.
