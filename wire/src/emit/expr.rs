@@ -193,8 +193,13 @@ impl Emitter {
             self.collated(left)?;
             self.push(if negated { " NOT IN (SELECT \"value\" FROM " } else { " IN (SELECT \"value\" FROM " });
             self.quantified_source(source)?;
+            // A NULL array gives NULL, as a NULL member does; an empty one does not.
+            if let QuantifiedSource::Array { array, .. } = source {
+                self.push(" UNION ALL SELECT NULL WHERE ");
+                self.expr(array)?;
+                self.push(" IS NULL");
+            }
             self.push("))");
-            // A NULL array gives NULL, an empty one does not.
             return Ok(());
         }
         let (extreme, decided, otherwise) = match quantifier {
@@ -202,6 +207,10 @@ impl Emitter {
             Quantifier::All => ("min", "0", "1"),
         };
         self.push("(SELECT CASE WHEN ");
+        if let QuantifiedSource::Array { array, .. } = source {
+            self.expr(array)?;
+            self.push(" IS NULL THEN NULL WHEN ");
+        }
         self.push(extreme);
         self.push("(");
         self.expr(test)?;
@@ -220,7 +229,9 @@ impl Emitter {
                 let Some(unnest) = unnest else {
                     return Err(SqlError::unsupported("arrays are not supported").at(array.at));
                 };
-                self.apply(unnest.form, std::slice::from_ref(array), array)?;
+                let element = catalog::element_of(array.ty.oid).unwrap_or(array.ty.oid);
+                let member = Expr::new(Node::Null, element, array.at);
+                self.apply(unnest.form, std::slice::from_ref(array), &member)?;
                 self.push(" AS ");
                 self.relation(*id);
             }
@@ -392,10 +403,8 @@ impl Emitter {
             "backend_pid" => self.slot(session(SessionValue::BackendPid)),
             "datestyle" => self.slot(session(SessionValue::Setting("datestyle".into()))),
             "search_path" => self.slot(session(SessionValue::Setting("search_path".into()))),
-            "{" => self.push("{"),
-            // Empty braces are an empty array in a form's text.
-            "" => self.push("{}"),
-            other => return Err(SqlError::new("XX000", format!("unknown placeholder {{{other}}}")).at(expr.at)),
+            // An array in a form's text.
+            other => self.push(&format!("{{{other}}}")),
         }
         Ok(())
     }

@@ -15,6 +15,11 @@ pub(super) enum Collate {
 }
 
 impl Query {
+    /// Whether it has neither WITH nor ORDER BY, LIMIT, OFFSET.
+    fn is_bare(&self) -> bool {
+        self.ctes.is_empty() && self.order_by.is_empty() && self.limit.is_none() && self.offset.is_none()
+    }
+
     /// Whether it gives one row at most by its shape.
     pub(super) fn is_single_row(&self) -> bool {
         match &self.body {
@@ -31,6 +36,19 @@ impl Emitter {
         match &query.body {
             Body::Select(select) if !select.distinct_on.is_empty() => return self.distinct_on(query, select),
             Body::Select(select) => self.select(select, collate)?,
+            // SQLite takes no ORDER BY or LIMIT after VALUES.
+            Body::Values(rows) if rows.len() > 1 && !query.is_bare() => {
+                let inner = Query {
+                    ctes: Vec::new(),
+                    recursive: false,
+                    body: Body::Values(rows.clone()),
+                    order_by: Vec::new(),
+                    limit: None,
+                    offset: None,
+                    outputs: query.outputs.clone(),
+                };
+                self.wrapped(&inner, collate)?;
+            }
             Body::Values(rows) => self.values(rows, collate)?,
             Body::Set { op, all, left, right } => {
                 let inner = if *all { collate } else { Collate::Yes };
@@ -111,11 +129,7 @@ impl Emitter {
     }
 
     fn wrapped(&mut self, query: &Query, collate: Collate) -> Result<(), SqlError> {
-        let plain = matches!(&query.body, Body::Select(select) if select.distinct_on.is_empty())
-            && query.ctes.is_empty()
-            && query.order_by.is_empty()
-            && query.limit.is_none()
-            && query.offset.is_none();
+        let plain = query.is_bare() && matches!(&query.body, Body::Select(select) if select.distinct_on.is_empty());
         if plain {
             return self.query(query, collate);
         }
@@ -158,7 +172,17 @@ impl Emitter {
     fn select(&mut self, select: &Select, collate: Collate) -> Result<(), SqlError> {
         self.push(if select.distinct { "SELECT DISTINCT " } else { "SELECT " });
         let collate = if select.distinct { Collate::Yes } else { collate };
-        self.items(&select.items, collate)?;
+        // SQLite takes HAVING without GROUP BY only beside an aggregate in the result.
+        let needs_aggregate = select.having.is_some() && select.group_by.is_empty();
+        if let (true, Some((first, rest))) = (needs_aggregate, select.items.split_first()) {
+            let anchored =
+                Node::Apply { form: Form::Pattern("CASE WHEN count(*) >= 0 THEN {0} END"), args: vec![first.clone()] };
+            let mut items = vec![Expr { node: anchored, ty: first.ty, at: first.at }];
+            items.extend_from_slice(rest);
+            self.items(&items, collate)?;
+        } else {
+            self.items(&select.items, collate)?;
+        }
         self.select_rest(select)
     }
 

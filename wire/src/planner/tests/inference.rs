@@ -22,6 +22,7 @@ fn parameters_take_the_type_of_what_they_meet() {
         ("select cast($1 as numeric)", "numeric", "numeric:numeric"),
         ("select * from post where id = $1", "int4", post),
         ("select * from post where id in ($1,$2)", "int4, int4", post),
+        ("select * from post where id = any($1)", "int4[]", post),
         ("select * from post limit $1 offset $2", "int8, int8", post),
         (
             "insert into post(id,author_id,title,ts) values($1,$2,$3,$4) returning id",
@@ -37,6 +38,7 @@ fn parameters_take_the_type_of_what_they_meet() {
         ("update author set name = coalesce($1,name)", "varchar", ""),
         ("select coalesce($1, 5)", "int4", "coalesce:int4"),
         ("select case when $1 then 1 else $2 end", "bool, int4", "case:int4"),
+        ("select count(*) filter (where id > $1) from post", "int4", "count:int8"),
         ("select id from post union select $1", "int4", "id:int4"),
         ("values ($1,$2),(1,'a')", "int4, text", "column1:int4, column2:text"),
         ("select $1 between 1 and 2.5", "int4", "?column?:bool"),

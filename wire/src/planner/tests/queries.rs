@@ -32,7 +32,21 @@ fn expressions_have_the_values_of_postgresql() {
         ("select current_user, current_database(), lower('ÄB'), length('ä')", "u|d|äb|1"),
         ("select (select 5), exists (select 1 where false), (select 1 where false)", "5|f|NULL"),
         ("values (1, 'a'), (2, 'b')", "1|a\n2|b"),
+        ("values (1, 2), (3, 4) order by 1 desc limit 1", "3|4"),
+        (
+            "select 1 = any (null::int[]), 1 <> all (null::int[]), 1 < any (null::int[]), 1 = any ('{}'::int[])",
+            "NULL|NULL|NULL|f",
+        ),
+        ("select g from generate_series(1, 3) g where g <> 2", "1\n3"),
+        ("select x, n from unnest(array['a', 'b']) with ordinality as t(x, n)", "a|1\nb|2"),
+        ("select generate_series(1, 2) + 1", "2\n3"),
+        ("select current_schema(), 'pg_class'::regclass", "public|pg_class"),
         ("select (1, 2) = (1, 2), (1, 2) <> (1, 2), (1, 2) in ((3, 4), (1, 2))", "t|f|t"),
+        (
+            "select 5 = any ('{1,5}'::int[]), 5 <> all (array[1,2]), 5 > all (array[1,2]), 1 > any (array[2,3])",
+            "t|t|t|f",
+        ),
+        ("select array[1,2,3], (array['a','b'])[2], array(select 1 union all select 2)", "{1,2,3}|b|{1,2}"),
     ] {
         database.check(text, expected);
     }
@@ -64,6 +78,7 @@ fn relations_join_filter_and_sort() {
             "select a.id, p.id from author a left join post p on p.author_id = a.id and p.id > 1 order by 1, 2",
             "1|2\n2|3\n3|NULL",
         ),
+        ("select count(*) from author, post", "9"),
         ("select * from (select id from author) a join (select id from post) p using (id) order by id", "1\n2\n3"),
         (
             "select a.id, p.id from (select 1 as id) a full join (select 2 as id) p on a.id = p.id order by 1",
@@ -72,6 +87,8 @@ fn relations_join_filter_and_sort() {
         ("select id from (select 1 as id) a full join (select 2 as id) p using (id) order by id", "1\n2"),
         ("select id from author where id in (select author_id from post) order by id", "1\n2"),
         ("select id from author a where exists (select 1 from post where author_id = a.id) order by id", "1\n2"),
+        ("select id, (select count(*) from post where author_id = a.id) from author a order by id", "1|2\n2|1\n3|0"),
+        ("select id from post where id = any ('{1,3}') order by id", "1\n3"),
         ("select ok, name from author where id = 1", "t|x"),
         ("select public.post.id from public.post where post.title like 't%'", "2"),
         ("select p.tableoid = 'post'::text::regclass from post p limit 0", ""),
@@ -83,11 +100,37 @@ fn relations_join_filter_and_sort() {
 }
 
 #[test]
+fn groups_aggregate() {
+    let mut database = filled();
+    for (text, expected) in [
+        ("select author_id, count(*) from post group by author_id order by author_id", "1|2\n2|1"),
+        ("select author_id as a, max(id) from post group by a having count(*) > 1", "1|2"),
+        ("select author_id + 1, count(title) from post group by author_id + 1 order by 1", "2|2\n3|0"),
+        (
+            "select count(distinct author_id), count(*) filter (where id > 1), sum(id), min(title) from post",
+            "2|2|6|one",
+        ),
+        (
+            "select a.id, a.email, count(p.id) from author a left join post p on p.author_id = a.id group by a.id order by a.id",
+            "1|a@x|2\n2|b@x|1\n3|c@x|0",
+        ),
+        ("select distinct author_id from post order by author_id desc", "2\n1"),
+        ("select max(bal), min(bal) from author", "10.00|1.50"),
+        ("select count(*) from post where false", "0"),
+        ("select 'a' from post having count(*) > 1", "a"),
+        ("select 'a' from post where false having count(*) = 0", "a"),
+    ] {
+        database.check(text, expected);
+    }
+}
+
+#[test]
 fn sets_unify_and_with_names_queries() {
     let mut database = filled();
     for (text, expected) in [
         ("select 1 union select 2.0 order by 1", "1\n2.0"),
         ("select 1 union select 1", "1"),
+        ("select count(*) from (select 1.0 union select 1.00) x", "1"),
         ("select 1 union all select 1", "1\n1"),
         ("select id from author except select author_id from post", "3"),
         ("select id from author intersect select author_id from post order by id", "1\n2"),
@@ -95,6 +138,10 @@ fn sets_unify_and_with_names_queries() {
         ("with a(x) as (select 1), b as (select x + 1 as y from a) select x, y from a, b", "1|2"),
         ("with recursive n(i) as (select 1 union all select i + 1 from n where i < 3) select i from n", "1\n2\n3"),
         ("select distinct on (author_id) author_id, id from post order by author_id, id desc", "1|2\n2|3"),
+        (
+            "select id, row_number() over (partition by author_id order by id desc) from post order by id",
+            "1|2\n2|1\n3|1",
+        ),
     ] {
         database.check(text, expected);
     }

@@ -54,6 +54,14 @@ fn types_that_do_not_fit_are_named() {
         ("insert into post (id, title) values (1)", "42601", "INSERT has more target columns than expressions", 23),
         ("insert into post (id, id) values (1, 2)", "42701", "column \"id\" specified more than once", 23),
         ("update post set id = 1, id = 2", "42601", "multiple assignments to same column \"id\"", 25),
+        (
+            "select id, count(*) from post",
+            "42803",
+            "column \"post.id\" must appear in the GROUP BY clause or be used in an aggregate function",
+            8,
+        ),
+        ("select count(*) from post where count(*) > 1", "42803", "aggregate functions are not allowed in WHERE", 33),
+        ("select sum(count(*)) from post", "42803", "aggregate function calls cannot be nested", 12),
         ("select 1 order by 2", "42P10", "ORDER BY position 2 is not in select list", 19),
         ("select (select 1, 2)", "42601", "subquery must return only one column", 8),
         ("select 1 in (select 1, 2)", "42601", "subquery has too many columns", 10),
@@ -91,7 +99,7 @@ fn constraints_that_replication_cannot_keep_are_refused_with_a_hint() {
         "multiple primary keys for table \"t\" are not allowed",
         36,
     );
-    database.check_error("create table t (a int, a int)", "42701", "column \"a\" specified more than once", 0);
+    database.check_error("create table t (a int, a int)", "42701", "column \"a\" specified more than once", 24);
     database.check_error(
         "create table t (a int default 'x')",
         "22P02",

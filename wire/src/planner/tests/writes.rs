@@ -103,6 +103,8 @@ fn the_statements_of_pgbench_initialisation_run() {
     database.run("alter table pgbench_accounts add primary key (aid)");
     database.run("insert into pgbench_accounts(aid,bid,abalance,filler) values (1, 1, 0, '')");
     database.check("update pgbench_accounts set abalance = abalance + 5 where aid = 1 returning abalance", "5");
+    database.run("insert into pgbench_history (tid, bid, aid, delta, mtime) values (1, 1, 1, 5, current_timestamp)");
+    database.check("select tid, mtime from pgbench_history", "1|2026-01-02 03:04:05");
     database.run("create index on pgbench_history (tid)");
     database.run("drop table if exists pgbench_accounts, pgbench_history, nothing");
     database.check_error("select 1 from pgbench_accounts", "42P01", "relation \"pgbench_accounts\" does not exist", 15);

@@ -131,7 +131,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(crate) fn unexpected(&self) -> SqlError {
-        let token = self.token();
+        self.unexpected_at(0)
+    }
+
+    fn unexpected_at(&self, count: usize) -> SqlError {
+        let token = self.ahead(count);
         if token.kind == Kind::End {
             return SqlError::new("42601", "syntax error at end of input").at(self.source.len() as u32);
         }
@@ -332,7 +336,10 @@ impl<'a> Parser<'a> {
         let words: Vec<String> = (0..4).map_while(|count| self.word_at(count)).collect();
         match classify::unsupported(&words) {
             Some(name) => SqlError::unsupported(format!("{name} is not supported")).at(at),
-            None => self.unexpected(),
+            None => self.unexpected_at(usize::from(matches!(
+                words.first().map(String::as_str),
+                Some("create" | "alter" | "drop")
+            ))),
         }
     }
 

@@ -181,6 +181,9 @@ impl Parser<'_> {
     }
 
     fn refuse_grouping_sets(&self) -> Result<(), SqlError> {
+        if self.is_punct(b'(') && self.ahead(1).kind == Kind::Punct(b')') {
+            return Err(SqlError::unsupported("the empty grouping set is not supported").at(self.at()));
+        }
         let word = self.word_at(0).unwrap_or_default();
         let paren = self.ahead(1).kind == Kind::Punct(b'(');
         if (matches!(word.as_str(), "rollup" | "cube") && paren)
