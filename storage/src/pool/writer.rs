@@ -105,10 +105,10 @@ impl Writer {
                 Next::SchemaFiles(job) => self.serve_schema_files(job),
                 Next::Stopped => return self.engine,
             }
-            if let Err(error) = self.wal.maintain(self.engine.connection(), &self.shared)
-                && is_fatal(&error)
-            {
-                self.fail(&error);
+            match self.wal.maintain(self.engine.connection(), &self.shared) {
+                Ok(()) => {}
+                Err(error) if is_fatal(&error) => drop(self.fail(&error)),
+                Err(error) => warn!(%error, "checkpoint failed; it is tried again when the WAL has grown"),
             }
         }
     }
