@@ -1,27 +1,17 @@
 //! Schema changes through the store's handles: what the writer commits is what everybody sees.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::tests::options;
 use crate::error::{DdlError, SchemaError};
 use crate::schema::SchemaFile;
 use crate::schema::ddl::{ColumnSpec, Ddl, StorageType, TableSpec};
 use crate::schema::model::{Origin, PgType};
-use crate::store::{Durability, Flow, Lease, Limits, Statement, Store, StoreOptions};
+use crate::store::{Durability, Flow, Lease, Limits, Statement, Store};
 use crate::testing::block_on;
 
 fn open(path: &std::path::Path) -> Store {
-    let options = StoreOptions {
-        path: path.to_owned(),
-        cache_size: -8192,
-        wal_size_max: 64 << 20,
-        lease_idle_max: Duration::from_secs(60),
-        lease_held_max: Duration::from_secs(60),
-        pool_threads: 2,
-        on_open: Vec::new(),
-        on_schema: Vec::new(),
-    };
-    Store::open(options).expect("open")
+    Store::open(options(path)).expect("open")
 }
 
 fn create_table(name: &str) -> Ddl {

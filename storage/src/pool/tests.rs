@@ -43,7 +43,7 @@ fn fixture_with(change: impl FnOnce(&mut StoreOptions)) -> Fixture {
     Fixture { store, path, _dir: dir }
 }
 
-fn options(path: &std::path::Path) -> StoreOptions {
+pub(super) fn options(path: &std::path::Path) -> StoreOptions {
     StoreOptions {
         path: path.to_owned(),
         cache_size: -8192,
