@@ -135,7 +135,7 @@ impl<'a> Merger<'a> {
                 }
                 Some((start, length)) => {
                     meta.decode(&stored[start..start + length]).map_err(|e| SqliteError::new(e.to_string()))?;
-                    self.merge_row(inner, row, &mut meta)?
+                    !self.is_known(row.change, &meta) && self.merge_row(inner, row, &mut meta)?
                 }
             };
             if won {
@@ -151,6 +151,21 @@ impl<'a> Merger<'a> {
     fn cells(&self, row: &RowChange) -> &'a [CellChange] {
         let changes: &'a TableChanges = self.changes;
         changes.cells.get(row.cells.clone()).unwrap_or_default()
+    }
+
+    /// Whether a living row has exactly these cells already (I1): then nothing can win.
+    fn is_known(&self, change: &RowChange, meta: &RowMeta) -> bool {
+        let version = (self.version.site, self.version.number);
+        change.cl == meta.cl
+            && meta.is_alive()
+            && self.cells(change).iter().all(|cell| {
+                let stored = self.columns.get(usize::from(cell.column)).and_then(|number| meta.cell(*number));
+                stored.is_some_and(|s| {
+                    s.col_version == cell.col_version
+                        && (s.clock.site, s.clock.version) == version
+                        && s.clock.seq == cell.seq.0
+                })
+            })
     }
 
     fn clock(&self, seq: u64) -> Clock {

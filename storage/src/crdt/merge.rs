@@ -119,14 +119,19 @@ fn resurrect(meta: &mut RowMeta, incoming: &Incoming<'_>) {
 
 fn wins<L: Local>(meta: &RowMeta, column: u16, incoming: &Incoming<'_>, local: &mut L) -> Result<bool, L::Error> {
     let Some(cell) = meta.cell(column) else { return Ok(true) };
-    let (version, site) = (cell.col_version, cell.clock.site);
+    let (version, clock) = (cell.col_version, cell.clock);
+    // The same cell told again (I1): no need to read its value.
+    let same = |a: Clock, b: Clock| (a.site, a.version, a.seq) == (b.site, b.version, b.seq);
+    if incoming.col_version == version && same(clock, incoming.clock) {
+        return Ok(false);
+    }
     Ok(match incoming.col_version.cmp(&version) {
         Ordering::Greater => true,
         Ordering::Less => false,
         Ordering::Equal => match local.compare_value(column, incoming.value)? {
             Ordering::Greater => true,
             Ordering::Less => false,
-            Ordering::Equal => local.merges_equal_values() && incoming.site > local.site(site)?,
+            Ordering::Equal => local.merges_equal_values() && incoming.site > local.site(clock.site)?,
         },
     })
 }

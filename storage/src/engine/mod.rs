@@ -110,7 +110,7 @@ impl Engine {
 
     /// Opens the SQLite transaction that client versions are grouped in.
     pub fn begin(&mut self) -> Result<(), ExecuteError> {
-        self.batch("BEGIN IMMEDIATE")?;
+        self.run_cached("BEGIN IMMEDIATE")?;
         self.run_cached("INSERT INTO crsql_transaction SELECT 0 WHERE 0")
     }
 
