@@ -19,10 +19,13 @@ use std::thread::available_parallelism;
 use storage::{OpenError, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use wire::config::{Auth, ListenerConfig, SessionLimits};
 
 use crate::admin::handlers::Handlers;
 use crate::admin::socket::{AdminSocket, SocketError};
+use crate::config::wire::{Auth as ConfiguredAuth, Listener};
 use crate::config::{Config, Source};
 use crate::lifecycle::{Shutdown, ShutdownTrigger, TASK_DRAIN_MAX, drain};
 use crate::schema_files::SchemaFiles;
@@ -47,6 +50,8 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    #[error("serve PostgreSQL")]
+    Wire(#[from] wire::ServeError),
     #[error(transparent)]
     Admin(#[from] SocketError),
     /// A thread of the start ended early.
@@ -58,6 +63,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Node {
     store: Store,
+    wire: wire::Handle,
+    wire_shutdown: CancellationToken,
     trigger: ShutdownTrigger,
     tasks: JoinSet<()>,
 }
@@ -74,22 +81,30 @@ impl Node {
         let schema_files = SchemaFiles::new(config.db.schema_paths.clone(), store.clone());
         apply_schema_files(&schema_files).await;
 
+        let wire_shutdown = CancellationToken::new();
+        let guard = wire_shutdown.clone().drop_guard();
+        let wire = wire::serve(config.wire.iter().map(listener).collect(), &store, wire_shutdown.clone())?;
+
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut tasks = JoinSet::new();
         if let Some(addr) = config.telemetry.prometheus_addr {
-            let metrics = Arc::new(Metrics::new(store.clone(), config.db.path.clone()));
+            let metrics = Arc::new(Metrics::new(store.clone(), Box::new(wire.stats_source()), config.db.path.clone()));
             start_exporter(addr, metrics, &mut tasks, shutdown.clone()).await?;
         }
         let socket = AdminSocket::bind(&config.admin.path)?;
         info!(path = %config.admin.path.display(), "admin socket is open");
         tasks.spawn(socket.serve(Arc::new(Handlers::new(schema_files)), shutdown));
-        Ok(Self { store, trigger, tasks })
+        announce_ready(wire.addresses());
+        guard.disarm();
+        Ok(Self { store, wire, wire_shutdown, trigger, tasks })
     }
 
     /// Stops the node in the order that the module describes. Cancelling it leaves the rest to the process's end, which
     /// is safe: the database is as after a crash.
     pub async fn shutdown(mut self) {
         self.trigger.trigger();
+        self.wire_shutdown.cancel();
+        self.wire.stopped().await;
         drain(&mut self.tasks, TASK_DRAIN_MAX).await;
         self.store.close().await;
         info!("database is closed");
@@ -108,6 +123,34 @@ fn announce(config: &Config) {
     if !config.without_effect.is_empty() {
         info!(keys = config.without_effect.join(", "), "these keys are accepted but have no effect in this version");
     }
+}
+
+/// Says where the node listens, and how a user gets in.
+fn announce_ready(addresses: &[SocketAddr]) {
+    for addr in addresses {
+        info!(%addr, "PostgreSQL connections are accepted");
+    }
+    match addresses.first() {
+        Some(addr) => info!("ready; connect with: {}", psql_command(*addr)),
+        None => info!("ready; no PostgreSQL listener is configured"),
+    }
+}
+
+/// The command that connects from this machine.
+fn psql_command(addr: SocketAddr) -> String {
+    let host = match addr.ip() {
+        ip if ip.is_unspecified() => "localhost".to_owned(),
+        ip => ip.to_string(),
+    };
+    format!("psql -h {host} -p {} corrosion", addr.port())
+}
+
+fn listener(configured: &Listener) -> ListenerConfig {
+    let auth = match configured.auth {
+        ConfiguredAuth::LoopbackTrust => Auth::TrustOnLoopback,
+        ConfiguredAuth::Trust => Auth::Trust,
+    };
+    ListenerConfig { address: configured.addr, auth, limits: SessionLimits::default() }
 }
 
 fn create_directories(config: &Config) -> Result<(), StartError> {
@@ -150,7 +193,7 @@ fn pool_threads(cores: usize) -> usize {
 async fn apply_schema_files(schema_files: &SchemaFiles) {
     match schema_files.apply().await {
         Ok(applied) => {
-            for warning in &applied.report.warnings {
+            for warning in applied.warnings() {
                 warn!("{warning}");
             }
             info!("{}", applied.summary());
@@ -180,7 +223,15 @@ async fn start_exporter(
 
 #[cfg(test)]
 mod tests {
-    use super::pool_threads;
+    use super::{pool_threads, psql_command};
+
+    #[test]
+    fn the_psql_command_reaches_the_listener_from_this_machine() {
+        let command = |addr: &str| psql_command(addr.parse().expect("an address"));
+        assert_eq!(command("127.0.0.1:5470"), "psql -h 127.0.0.1 -p 5470 corrosion");
+        assert_eq!(command("[::1]:5470"), "psql -h ::1 -p 5470 corrosion");
+        assert_eq!(command("0.0.0.0:5470"), "psql -h localhost -p 5470 corrosion");
+    }
 
     #[test]
     fn pool_threads_follow_cores_within_bounds() {

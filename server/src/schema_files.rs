@@ -5,12 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use storage::SchemaError;
+use storage::Store;
 use storage::schema::{Report, SchemaFile};
-use storage::{SchemaError, Store};
 use tokio::sync::Mutex;
 
 /// Longest schema file, in bytes. A longer one is an error.
-const FILE_LEN_MAX: u64 = storage::schema::SCHEMA_TEXT_BYTES_MAX as u64;
+const FILE_LEN_MAX: u64 = 16 << 20;
 /// Most schema files. More is an error.
 const FILES_MAX: usize = 10_000;
 
@@ -27,6 +28,10 @@ pub enum SchemaFilesError {
     TooLong { path: PathBuf },
     #[error("more than {FILES_MAX} schema files")]
     TooMany,
+    /// A thread that read the files ended early.
+    #[error("reading the schema files was interrupted")]
+    Interrupted,
+    /// What the files declare breaks a rule or cannot be reached from the schema there is.
     #[error(transparent)]
     Schema(#[from] SchemaError),
 }
@@ -35,25 +40,34 @@ pub enum SchemaFilesError {
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     /// Files read.
-    pub(crate) files: usize,
-    pub(crate) report: Report,
+    files: usize,
+    report: Report,
 }
 
 impl Applied {
-    /// One line for the user.
+    /// For the user: what is unusual but was not refused.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.report.warnings
+    }
+
+    /// One line for the user: how many files, and what they changed.
     pub(crate) fn summary(&self) -> String {
-        let report = &self.report;
-        let mut summary = format!("schema files applied: {}", self.files);
-        let tables = report.tables_created.iter().map(|name| format!("table {name} created"));
-        let adopted = report.tables_adopted.iter().map(|name| format!("table {name} taken over"));
-        let columns = report.columns_added.iter().map(|(table, column)| format!("column {table}.{column} added"));
-        let dropped = report.indexes_dropped.iter().map(|name| format!("index {name} dropped"));
-        let indexes = report.indexes_created.iter().map(|name| format!("index {name} created"));
-        for change in tables.chain(adopted).chain(columns).chain(dropped).chain(indexes) {
-            summary.push_str(", ");
-            summary.push_str(&change);
+        let Report { tables_created, tables_adopted, columns_added, indexes_created, indexes_dropped, warnings: _ } =
+            &self.report;
+        let columns: Vec<_> = columns_added.iter().map(|(table, column)| format!("{table}.{column}")).collect();
+        let mut line = format!("schema files applied: {}", self.files);
+        for (what, names) in [
+            ("tables created", tables_created),
+            ("tables adopted", tables_adopted),
+            ("columns added", &columns),
+            ("indexes created", indexes_created),
+            ("indexes dropped", indexes_dropped),
+        ] {
+            if !names.is_empty() {
+                line.push_str(&format!("; {what}: {}", names.join(", ")));
+            }
         }
-        summary
+        line
     }
 }
 
@@ -75,17 +89,15 @@ impl SchemaFiles {
         let _turn = self.one_at_a_time.lock().await;
         let paths = Arc::clone(&self.paths);
         let read = tokio::task::spawn_blocking(move || read_all(&paths)).await;
-        let files =
-            read.map_err(|error| SchemaFilesError::Read { path: PathBuf::new(), source: io::Error::other(error) })??;
+        let files = read.map_err(|_| SchemaFilesError::Interrupted)??;
         let count = files.len();
-        let files = files.into_iter().map(|(path, text)| SchemaFile { path: path.display().to_string(), text });
-        let report = self.store.apply_schema_files(files.collect()).await?;
+        let report = self.store.apply_schema_files(files).await?;
         Ok(Applied { files: count, report })
     }
 }
 
 /// The files in the order of the configuration; those of a directory in the order of their names.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, SchemaFilesError> {
+fn read_all(paths: &[PathBuf]) -> Result<Vec<SchemaFile>, SchemaFilesError> {
     let mut files = Vec::new();
     for path in paths {
         for file in expand(path).map_err(|source| SchemaFilesError::Read { path: path.clone(), source })? {
@@ -93,7 +105,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, SchemaFilesErro
                 return Err(SchemaFilesError::TooMany);
             }
             let text = read_file(&file)?;
-            files.push((file, text));
+            files.push(SchemaFile { path: file.display().to_string(), text });
         }
     }
     Ok(files)
@@ -137,7 +149,7 @@ mod tests {
             fs::write(dir.path().join(name), name).expect("write a file");
         }
         let paths = [dir.path().join("single.sql"), dir.path().to_owned()];
-        let texts: Vec<_> = read_all(&paths).expect("readable").into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<_> = read_all(&paths).expect("readable").into_iter().map(|file| file.text).collect();
         assert_eq!(texts, ["single.sql", "a.sql", "b.sql", "single.sql"]);
     }
 

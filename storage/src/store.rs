@@ -225,8 +225,11 @@ impl Store {
         let pool = ReadPool::start(&shared, &readers).map_err(&threads)?;
         let (closing, closed) = watch::channel(false);
         let served = Arc::clone(&pool);
+        let last = RefuseAtEnd(Arc::clone(&mailbox));
         let spawned = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let last = last;
             let engine = writer.serve();
+            drop(last);
             served.close();
             if !served.join(CLOSE_PATIENCE) {
                 warn!("a read is stuck in its sink; its connection stays open");
@@ -333,6 +336,16 @@ impl Store {
         let mut closed = self.inner.closed.clone();
         // An error means that the writer thread is gone, which is what is waited for.
         let _gone = closed.wait_for(|closed| *closed).await;
+    }
+}
+
+/// Nobody waits for a writer that is gone, also if it died of a panic in a sink.
+struct RefuseAtEnd(Arc<Mailbox>);
+
+impl Drop for RefuseAtEnd {
+    fn drop(&mut self) {
+        self.0.refuse_all(&ExecuteError::Closed);
+        self.0.end_lease();
     }
 }
 

@@ -63,7 +63,6 @@ const MISTAKES: &[&str] = &[
     "select '99999999999'::int;",
     "select 'nope'::uuid;",
     "select '2024-02-30'::date;",
-    "select '{'::json;",
     "select nosuchfunction(1);",
     "select title + 1 from todos;",
     "select title, count(*) from todos;",

@@ -108,3 +108,14 @@ fn program(name: &str, as_root: bool) -> Command {
     command.current_dir("/");
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Oracle;
+
+    #[test]
+    fn the_oracle_is_postgresql_15() {
+        let oracle = Oracle::start();
+        assert!(oracle.server().rows("show server_version").starts_with("15."));
+    }
+}

@@ -27,8 +27,7 @@ impl Handlers {
     async fn reload(&self) -> Vec<Response> {
         match self.schema_files.apply().await {
             Ok(applied) => {
-                let mut responses: Vec<_> =
-                    applied.report.warnings.iter().map(|warning| log("WARN", warning)).collect();
+                let mut responses: Vec<_> = applied.warnings().iter().map(|warning| log("WARN", warning)).collect();
                 responses.push(log("INFO", &applied.summary()));
                 responses.push(Response::Success);
                 responses

@@ -1,7 +1,8 @@
 //! The read pool: a few threads for reads that must not run on a worker, over connections that are opened when needed.
 //!
-//! A thread runs one statement at a time and may block in its sink. Connections are not tied to threads, so that idle
-//! snapshots hold none of them.
+//! A thread runs one statement at a time and may block in its sink, waiting for a slow client. While reads wait and threads
+//! are stuck that way, others are started in their place. Connections are not tied to threads, so that idle snapshots hold
+//! none of them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ use super::slot::{Readers, Slot};
 use super::snapshot::{SnapshotCell, await_answer};
 use crate::error::{ExecuteError, OpenError};
 use crate::schema::model::Schema;
-use crate::store::{Limits, Outcome, RowSink, Statement};
+use crate::store::{Limits, Outcome, Row, RowSink, Statement};
 
 /// Reads that may wait for a thread; the next one is refused with [`ExecuteError::QueueFull`].
 pub(crate) const QUEUE_LEN_MAX: usize = 16_384;
@@ -28,6 +29,10 @@ pub(crate) const QUEUE_LEN_MAX: usize = 16_384;
 /// Snapshots open at the same time, each with a connection of its own (some hundred KiB); the next one is refused with
 /// [`ExecuteError::QueueFull`].
 pub(crate) const SNAPSHOTS_MAX: usize = 256;
+
+/// Threads that may wait for slow clients in their sinks, beyond those that the options allow to run. When that many are
+/// stuck, reads wait.
+pub(crate) const STUCK_THREADS_MAX: usize = 256;
 
 /// How late a cancelled or expired read learns it while all threads are busy.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -119,7 +124,14 @@ impl PoolConnection {
             self.inner.refresh_catalog(&self.shared.options.on_schema, schema)?;
         }
         self.inner.gate.arm(limits, Some(abandoned))?;
-        run::run(&self.inner.conn, &self.inner.gate, statement, &mut **sink)
+        let slot = &self.slot;
+        let mut on_row = |row: &Row<'_>| {
+            slot.set_in_sink(true);
+            let flow = sink(row);
+            slot.set_in_sink(false);
+            flow
+        };
+        run::run(&self.inner.conn, &self.inner.gate, statement, &mut on_row)
     }
 }
 
@@ -164,19 +176,32 @@ impl ReadPool {
             snapshots: AtomicUsize::new(0),
             me: me.clone(),
         });
-        for index in 0..shared.options.pool_threads.max(1) {
-            let running = Arc::clone(&pool);
-            pool.state().live_threads += 1;
-            let spawned = std::thread::Builder::new().name(format!("read-{index}")).spawn(move || running.serve());
-            if let Err(error) = spawned {
-                pool.state().live_threads -= 1;
+        for _ in 0..pool.threads() {
+            if let Err(error) = pool.start_thread() {
                 pool.close();
                 return Err(error);
             }
         }
         let watching = Arc::clone(&pool);
-        std::thread::Builder::new().name("read-watch".to_owned()).spawn(move || watching.expire_waiting())?;
+        std::thread::Builder::new().name("read-watch".to_owned()).spawn(move || watching.watch_waiting())?;
         Ok(pool)
+    }
+
+    /// Threads that run statements, not counting those stuck in sinks.
+    fn threads(&self) -> usize {
+        self.shared.options.pool_threads.max(1)
+    }
+
+    fn start_thread(&self) -> std::io::Result<()> {
+        let Some(running) = self.me.upgrade() else {
+            return Ok(());
+        };
+        self.state().live_threads += 1;
+        let spawned = std::thread::Builder::new().name("read".to_owned()).spawn(move || running.serve());
+        if spawned.is_err() {
+            self.state().live_threads -= 1;
+        }
+        spawned.map(|_| ())
     }
 
     /// Runs one statement on a pool thread. Dropping the future interrupts it.
@@ -212,7 +237,7 @@ impl ReadPool {
             return;
         }
         let mut state = self.state();
-        if !state.closed && state.connections.len() < self.shared.options.pool_threads.max(1) {
+        if !state.closed && state.connections.len() < self.threads() {
             state.connections.push(connection);
         }
     }
@@ -266,16 +291,17 @@ impl ReadPool {
             return job.refuse(ExecuteError::QueueFull);
         }
         state.jobs.push_back(job);
-        let idle = state.idle_threads > 0;
+        // A thread that was woken for an earlier job counts as idle until it runs, and so does that job as waiting.
+        let served = state.jobs.len() <= state.idle_threads;
         drop(state);
-        if idle {
-            self.work.notify_one();
-        } else {
+        self.work.notify_one();
+        if !served {
             self.watch.notify_all();
         }
     }
 
     fn serve(&self) {
+        let alive = Alive(self);
         while let Some(job) = self.next() {
             if let Some(error) = job.expired(Instant::now()) {
                 job.refuse(error);
@@ -286,18 +312,22 @@ impl ReadPool {
                 Job::Open { reply } => self.open(reply),
             }
         }
-        self.state().live_threads -= 1;
+        drop(alive);
         self.watch.notify_all();
     }
 
+    /// Waits for a job. A thread that was started in place of a stuck one ends here when it is no longer needed; the count
+    /// goes down under the same lock that decides it.
     fn next(&self) -> Option<Job> {
         let mut state = self.state();
         loop {
-            if state.closed {
-                return None;
+            let job = if state.closed { None } else { state.jobs.pop_front() };
+            if job.is_some() {
+                return job;
             }
-            if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
+            if state.closed || state.idle_threads >= self.threads() {
+                state.live_threads -= 1;
+                return None;
             }
             state.idle_threads += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -361,20 +391,50 @@ impl ReadPool {
         }
     }
 
-    /// While jobs wait and all threads are busy, answers those that were cancelled or are past their deadline.
-    fn expire_waiting(&self) {
+    /// While jobs wait and all threads are busy: answers those that were cancelled or are past their deadline, and starts
+    /// threads in place of those that are stuck in sinks.
+    fn watch_waiting(&self) {
         let mut state = self.state();
         while !state.closed {
-            state = if state.jobs.is_empty() {
-                self.watch.wait(state).unwrap_or_else(PoisonError::into_inner)
-            } else {
-                expire(&mut state.jobs, Instant::now());
-                self.watch.wait_timeout(state, EXPIRY_INTERVAL).unwrap_or_else(PoisonError::into_inner).0
-            };
+            if state.jobs.is_empty() {
+                state = self.watch.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            expire(&mut state.jobs, Instant::now());
+            let (waiting, live) = (state.jobs.len(), state.live_threads);
+            drop(state);
+            self.replace_stuck(waiting, live);
+            let state_now = self.state();
+            state = self.watch.wait_timeout(state_now, EXPIRY_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn replace_stuck(&self, waiting: usize, live: usize) {
+        let wanted = self.threads() + self.readers.in_sinks().min(STUCK_THREADS_MAX);
+        for _ in live..wanted.min(live.saturating_add(waiting)) {
+            if let Err(error) = self.start_thread() {
+                warn!(%error, "reads wait for slow clients and no thread can be started");
+                return;
+            }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread of the pool. One that dies of a panic in a sink is replaced; its caller gets [`ExecuteError::Closed`].
+struct Alive<'a>(&'a ReadPool);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.0.state().live_threads -= 1;
+        if let Err(error) = self.0.start_thread() {
+            warn!(%error, "a reading thread died and no other can be started");
+        }
     }
 }

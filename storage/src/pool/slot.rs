@@ -17,13 +17,20 @@ pub(crate) struct Slot {
     /// The WAL position where the transaction began; everything behind it is kept.
     since: AtomicU64,
     too_old: AtomicBool,
+    /// Whether the statement that runs is in its sink, where it may wait for a slow client.
+    in_sink: AtomicBool,
     /// The caller of the statement that runs now, so that it can be told even while the statement is stuck in its sink.
     reply: Mutex<Option<Reply<Outcome>>>,
 }
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { since: AtomicU64::new(NOT_READING), too_old: AtomicBool::new(false), reply: Mutex::new(None) }
+        Self {
+            since: AtomicU64::new(NOT_READING),
+            too_old: AtomicBool::new(false),
+            in_sink: AtomicBool::new(false),
+            reply: Mutex::new(None),
+        }
     }
 }
 
@@ -50,6 +57,11 @@ impl Slot {
             NOT_READING => 0,
             since => position.saturating_sub(since),
         }
+    }
+
+    /// The statement enters or leaves its sink.
+    pub(crate) fn set_in_sink(&self, in_sink: bool) {
+        self.in_sink.store(in_sink, Ordering::Release);
     }
 
     /// Whose statement runs now.
@@ -110,6 +122,11 @@ impl Readers {
             cell.let_go_if_too_old();
         }
         evicted
+    }
+
+    /// How many statements are in their sinks at this moment.
+    pub(crate) fn in_sinks(&self) -> usize {
+        self.slots().iter().filter(|slot| slot.in_sink.load(Ordering::Acquire)).count()
     }
 
     /// The store closes: callers that are stuck in a sink learn it, idle snapshots let go.

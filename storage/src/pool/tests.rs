@@ -438,6 +438,56 @@ fn a_snapshot_that_keeps_the_wal_past_its_limit_is_lost_and_the_wal_stays_bounde
 }
 
 #[test]
+fn reads_that_are_stuck_in_their_sinks_do_not_hold_up_others() {
+    let Fixture { store, path: _, _dir } = fixture_with(|o| o.pool_threads = 1);
+    write(&store, &insert(1)).expect("insert");
+    let stuck = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (unblock, readers): (Vec<_>, Vec<_>) = (0..5)
+        .map(|_| {
+            let (unblock, blocked) = mpsc::channel::<()>();
+            let (reading, entered) = (store.clone(), Arc::clone(&stuck));
+            let sink: RowSink = Box::new(move |_| {
+                entered.fetch_add(1, Ordering::AcqRel);
+                blocked.recv().map_err(|_| SinkStop)?;
+                Ok(Flow::Continue)
+            });
+            let read = statement("SELECT v FROM t");
+            (unblock, thread::spawn(move || block_on(reading.read(read, Limits::default(), sink))))
+        })
+        .unzip();
+    wait_until(PATIENCE, "all of them are stuck", || stuck.load(Ordering::Acquire) == 5);
+    assert_eq!(count(&store), Value::Integer(1));
+    drop(unblock);
+    for reader in readers {
+        assert!(matches!(join(reader), Err(ExecuteError::Sink)));
+    }
+    assert_eq!(count(&store), Value::Integer(1));
+    block_on(store.close());
+}
+
+#[test]
+fn a_sink_that_panics_takes_its_own_statement_and_no_reader_with_it() {
+    let Fixture { store, path: _, _dir } = fixture_with(|o| o.pool_threads = 1);
+    write(&store, &insert(1)).expect("insert");
+    let panics: RowSink = Box::new(|_| panic!("a sink panics in a test"));
+    let result = block_on(store.read(statement("SELECT v FROM t"), Limits::default(), panics));
+    assert!(matches!(result, Err(ExecuteError::Closed)));
+    assert_eq!(count(&store), Value::Integer(1));
+}
+
+#[test]
+fn a_sink_that_panics_on_the_writer_leaves_nobody_waiting() {
+    let Fixture { store, path: _, _dir } = fixture();
+    let panics: RowSink = Box::new(|_| panic!("a sink panics in a test"));
+    let write_it = statement("INSERT INTO t (v) VALUES (1) RETURNING v");
+    let result = block_on(store.write(write_it, Durability::Fsynced, Limits::default(), panics));
+    assert!(matches!(result, Err(ExecuteError::Closed)));
+    assert!(matches!(write(&store, &insert(2)), Err(ExecuteError::Closed)));
+    assert_eq!(count(&store), Value::Integer(0), "reads go on");
+    block_on(store.close());
+}
+
+#[test]
 fn a_read_stuck_in_its_sink_learns_that_it_keeps_the_wal() {
     let Fixture { store, path: _, _dir } = fixture_with(|o| o.wal_size_max = 1 << 20);
     write(&store, &insert(1)).expect("insert");
