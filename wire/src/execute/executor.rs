@@ -82,7 +82,7 @@ pub(crate) struct Executor {
     pub(crate) tx: Transaction,
     pub(super) held: Backend,
     pub(super) statements: Statements,
-    pub(super) portals: Portals<Box<RowStream>>,
+    pub(super) portals: Portals<Box<RowStream<'static>>>,
     pub(super) slot: Arc<CancelSlot>,
     pub(super) transaction_time: WallTime,
     pub(super) statement_time: WallTime,

@@ -43,7 +43,7 @@ pub(super) enum Progress {
     /// CommandComplete's text.
     Complete(String),
     /// The row limit was reached.
-    Suspended(Box<RowStream>),
+    Suspended(Box<RowStream<'static>>),
     /// There was no statement.
     Empty,
 }
@@ -190,38 +190,33 @@ impl Executor {
     /// The stream's, or 57014 past the deadline; the stream is dropped.
     pub(super) async fn fetch(
         &mut self,
-        mut stream: Box<RowStream>,
+        mut stream: Box<RowStream<'static>>,
         max_rows: Option<usize>,
         job: &Job,
         tag: &Tag,
     ) -> Result<Progress, Failure> {
-        let mut sent = 0;
-        if let Some(limit) = max_rows {
-            let fetch = stream.fetch(limit, &mut self.outbox.buf);
-            let fetched = match job.deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), fetch)
-                    .await
-                    .unwrap_or(Err(StreamError::Storage(ExecuteError::DeadlineExceeded))),
-                None => fetch.await,
-            };
-            let fetched = fetched.map_err(|error| self.stream_failure(error))?;
-            if fetched == limit {
-                return Ok(Progress::Suspended(stream));
-            }
-            sent = fetched;
-        } else {
-            while let Some(chunk) = stream.next_chunk().await.map_err(|error| self.stream_failure(error))? {
-                sent += super::rows::take_rows(&chunk, usize::MAX).0;
-                self.outbox.buf.extend_from_slice(&chunk);
-                self.outbox.flush_full().await?;
-            }
+        let Some(limit) = max_rows else {
+            let sent = stream.send_all(&mut self.outbox).await.map_err(|error| self.stream_failure(error))?;
+            return Ok(Progress::Complete(tag_text(tag, Outcome { rows: sent, changes: stream.changes })));
+        };
+        let fetch = stream.fetch(limit, &mut self.outbox.buf);
+        let fetched = match job.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), fetch)
+                .await
+                .unwrap_or(Err(StreamError::Storage(ExecuteError::DeadlineExceeded))),
+            None => fetch.await,
+        };
+        let fetched = fetched.map_err(|error| self.stream_failure(error))?;
+        if fetched == limit {
+            return Ok(Progress::Suspended(stream));
         }
-        Ok(Progress::Complete(tag_text(tag, Outcome { rows: sent as u64, changes: stream.changes })))
+        Ok(Progress::Complete(tag_text(tag, Outcome { rows: fetched as u64, changes: stream.changes })))
     }
 
     fn stream_failure(&mut self, error: StreamError) -> Failure {
         match error {
             StreamError::Encode(error) => error.into(),
+            StreamError::Gone => Failure::Gone,
             StreamError::Storage(error) => self.storage_failure(&error),
         }
     }
@@ -232,13 +227,23 @@ impl Executor {
         encoder: RowEncoder,
         execution: &Execution<'_>,
     ) -> Result<Progress, Failure> {
-        let gathered = Gathered::default();
-        let sink = gathered.buffering_sink(encoder, self.buffered_result_size_max);
         let Backend::Snapshot(snapshot) = &mut self.held else {
             return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the snapshot was not taken").into());
         };
-        let result = snapshot.run(statement, execution.job.limits(), sink).await;
-        self.finish(result, &gathered, execution).await
+        let limits = execution.job.limits();
+        if execution.max_rows.is_some() {
+            // A portal must not keep the snapshot from the statements between its fetches, so its rows are kept instead.
+            let gathered = Gathered::default();
+            let sink = gathered.buffering_sink(encoder, self.buffered_result_size_max);
+            let result = snapshot.run(statement, limits, sink).await;
+            return self.finish(result, &gathered, execution).await;
+        }
+        let interrupt = limits.interrupt.clone();
+        let mut stream = RowStream::over(encoder, interrupt, |sink| Box::pin(snapshot.run(statement, limits, sink)));
+        let sent = stream.send_all(&mut self.outbox).await;
+        drop(stream);
+        let rows = sent.map_err(|error| self.stream_failure(error))?;
+        Ok(Progress::Complete(tag_text(&execution.planned.plan.tag, Outcome { rows, changes: 0 })))
     }
 
     async fn run_on_lease(

@@ -4,25 +4,27 @@
 //! [`CHUNKS_MAX`] + 2 chunks of memory. Dropping the stream stops its statement.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use storage::store::{Interrupt, Limits, Outcome};
+use storage::store::{Interrupt, Limits, Outcome, RowSink};
 use storage::{Statement, Store, error::ExecuteError};
 use tokio::sync::mpsc;
 
+use super::outbox::Outbox;
 use super::rows::{Gathered, RowEncoder, take_rows};
 use crate::error::SqlError;
 
 /// Chunks between a pool thread and its session. Full: the pool thread waits.
 const CHUNKS_MAX: usize = 4;
 
-type Running = Pin<Box<dyn Future<Output = Result<Outcome, ExecuteError>>>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Outcome, ExecuteError>> + 'a>>;
 
-/// Rows, encoded, in order.
-pub(crate) struct RowStream {
-    source: Source,
+/// Rows, encoded, in order. `'a`: what the statement borrows, such as the session's snapshot; nothing on the pool.
+pub(crate) struct RowStream<'a> {
+    source: Source<'a>,
     /// Whole rows received and not fetched yet.
     pending: VecDeque<Vec<u8>>,
     /// What stops the statement behind the stream.
@@ -31,9 +33,9 @@ pub(crate) struct RowStream {
     pub changes: u64,
 }
 
-enum Source {
+enum Source<'a> {
     Running {
-        statement: Running,
+        statement: Running<'a>,
         chunks: mpsc::Receiver<Vec<u8>>,
         gathered: Gathered,
     },
@@ -42,7 +44,7 @@ enum Source {
     Ended,
 }
 
-impl fmt::Debug for RowStream {
+impl fmt::Debug for RowStream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RowStream").field("pending", &self.pending.len()).finish_non_exhaustive()
     }
@@ -54,17 +56,25 @@ pub(crate) enum StreamError {
     Storage(ExecuteError),
     /// A cell could not be written.
     Encode(SqlError),
+    /// The client is gone.
+    Gone,
 }
 
-impl RowStream {
+impl RowStream<'static> {
     /// Starts an autocommit read on the pool.
     pub(crate) fn start(store: &Store, statement: Statement, limits: Limits, encoder: RowEncoder) -> Self {
+        let store = store.clone();
+        let interrupt = limits.interrupt.clone();
+        Self::over(encoder, interrupt, move |sink| Box::pin(async move { store.read(statement, limits, sink).await }))
+    }
+}
+
+impl<'a> RowStream<'a> {
+    /// The rows of the statement that `run` starts with the sink it is given, on a pool thread.
+    pub(crate) fn over(encoder: RowEncoder, interrupt: Interrupt, run: impl FnOnce(RowSink) -> Running<'a>) -> Self {
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         let gathered = Gathered::default();
-        let sink = gathered.streaming_sink(encoder, sender);
-        let interrupt = limits.interrupt.clone();
-        let store = store.clone();
-        let statement: Running = Box::pin(async move { store.read(statement, limits, sink).await });
+        let statement = run(gathered.streaming_sink(encoder, sender));
         Self {
             source: Source::Running { statement, chunks, gathered },
             pending: VecDeque::new(),
@@ -108,6 +118,28 @@ impl RowStream {
         {
             self.settle(result);
         }
+    }
+
+    /// Sends all rows and says how many there were. While the client is slow the statement is attended to, so that storage
+    /// can take it away.
+    ///
+    /// # Errors
+    /// As [`Self::next_chunk`], and [`StreamError::Gone`].
+    pub(crate) async fn send_all(&mut self, outbox: &mut Outbox) -> Result<u64, StreamError> {
+        let mut sent = 0;
+        while let Some(chunk) = self.next_chunk().await? {
+            sent += take_rows(&chunk, usize::MAX).0 as u64;
+            outbox.buf.extend_from_slice(&chunk);
+            let attend = std::future::poll_fn(|cx| {
+                self.poll_suspended(cx);
+                Poll::<Infallible>::Pending
+            });
+            tokio::select! {
+                flushed = outbox.flush_full() => flushed.map_err(|_| StreamError::Gone)?,
+                never = attend => match never {},
+            }
+        }
+        Ok(sent)
     }
 
     /// The statement ended: takes over what it left in the channel, at most [`CHUNKS_MAX`] + 1 chunks.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::config::SessionLimits;
 
-use crate::harness::{Client, Node, query, wait_until};
+use crate::harness::{Client, LARGE, Node, query, wait_until};
 
 fn node_with_table() -> (Node, Client) {
     let node = Node::start();
@@ -153,5 +153,17 @@ fn a_client_that_leaves_undoes_its_transaction() {
     client.query("insert into t values (1, 1)");
     drop(client);
     assert_eq!(node.client().query("insert into t values (1, 2)"), "C(INSERT 0 1) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_snapshot_streams_results_larger_than_what_may_be_kept() {
+    let limits = SessionLimits { buffered_result_size_max: 100_000, ..SessionLimits::default() };
+    let node = Node::start_with(limits, Duration::from_secs(5));
+    let mut client = node.client_with_numbers();
+    client.query("begin isolation level repeatable read");
+    assert!(client.query(LARGE).ends_with("D(299999) C(SELECT 300000) Z(T)"));
+    assert_eq!(client.query("insert into n values (1000)"), "C(INSERT 0 1) Z(T)");
+    assert!(client.query(LARGE).ends_with("E(54000) Z(E)"), "on the writer it would have to be kept whole");
     node.stop();
 }
