@@ -29,6 +29,9 @@ const KEY_BYTES_MAX: usize = 64 << 10;
 /// Plans under one key that differ in the literals that shaped them. When full, the oldest goes.
 const VARIANTS_MAX: usize = 8;
 
+/// Literals of one statement: beyond it 54000. They are counted in 16 bits, and SQLite binds fewer values.
+const LITERALS_MAX: usize = 65_000;
+
 /// What a statement is planned against.
 #[derive(Debug, Clone, Copy)]
 pub struct Env<'a> {
@@ -100,6 +103,10 @@ impl Planner {
     fn plan_bytes(&mut self, text: &str, declared: &[u32], env: &Env<'_>) -> Result<Planned, SqlError> {
         let tokens = lexer::tokens(text)?;
         let literals: Vec<Token> = tokens.iter().filter(|token| token.kind.is_literal()).copied().collect();
+        if literals.len() > LITERALS_MAX {
+            let error = SqlError::new("54000", "statement has too many literals");
+            return Err(error.hint(format!("At most {LITERALS_MAX} are possible.")));
+        }
         if self.schema_version != Some(env.schema.version) {
             self.plans.clear();
             self.count = 0;

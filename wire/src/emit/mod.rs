@@ -9,6 +9,8 @@ mod expr;
 mod query;
 pub(crate) mod support;
 
+use std::collections::HashMap;
+
 use storage::Value;
 use storage::rusqlite::{Connection, types::ToSqlOutput};
 
@@ -20,11 +22,14 @@ use crate::sql::ast::LiteralRef;
 /// SQLite's limit on bound values (SQLITE_MAX_VARIABLE_NUMBER): beyond it 54000.
 const SLOTS_MAX: usize = 32_766;
 
+/// How many slots are looked at for one that binds the same value.
+const SHARED_SLOTS_MAX: usize = 256;
+
 /// How deep an expression may be: SQLite's limit (SQLITE_MAX_EXPR_DEPTH) is 1000. Beyond it 54001.
 const DEPTH_MAX: u32 = 900;
 
 /// A literal of the text that is converted each time the plan is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LiteralUse {
     pub(crate) literal: LiteralRef,
     /// The type it is read as.
@@ -105,6 +110,8 @@ pub(super) struct Emitter {
     out: Emitted,
     /// In RETURNING SQLite knows the target by its own name only, not by an alias.
     returning: Option<(u32, String)>,
+    /// The position of each literal's slot, from 1.
+    literal_slots: HashMap<LiteralUse, usize>,
     /// Expressions open around the current one.
     depth: u32,
     /// Numbers for derived tables that only the emitter needs.
@@ -142,7 +149,7 @@ impl Emitter {
     }
 
     fn slot(&mut self, slot: Slot) {
-        let position = match self.out.slots.iter().position(|known| *known == slot) {
+        let position = match self.out.slots.iter().take(SHARED_SLOTS_MAX).position(|known| *known == slot) {
             Some(position) => position,
             None => {
                 self.out.slots.push(slot);
@@ -153,15 +160,19 @@ impl Emitter {
     }
 
     fn literal(&mut self, used: LiteralUse) {
-        let position = match self.out.literals.iter().position(|known| *known == used) {
-            Some(position) => position,
+        // A statement may have many: they are found by hash, and never compared with other slots.
+        let position = match self.literal_slots.get(&used) {
+            Some(position) => *position,
             None => {
+                // The planner refuses more literals than 16 bits count; more uses than that exceed SLOTS_MAX.
+                let index = u16::try_from(self.out.literals.len()).unwrap_or(u16::MAX);
                 self.out.literals.push(used);
-                self.out.literals.len() - 1
+                self.out.slots.push(Slot::Literal(index));
+                self.literal_slots.insert(used, self.out.slots.len());
+                self.out.slots.len()
             }
         };
-        // The parser counts literals in 16 bits, and each is used as few types.
-        self.slot(Slot::Literal(u16::try_from(position).unwrap_or(u16::MAX)));
+        self.push(&format!("?{position}"));
     }
 
     /// Writes parts with a separator.

@@ -44,7 +44,7 @@ pub(crate) struct Expr {
 }
 
 /// The n-th literal token of the statement, with a minus sign folded in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LiteralRef {
     pub(crate) index: u16,
     pub(crate) negative: bool,

@@ -55,6 +55,13 @@ impl Database {
         database
     }
 
+    /// Applies a schema file.
+    pub(super) fn load_file(&mut self, text: &str) {
+        let files = [storage::schema::SchemaFile { path: "a.sql".into(), text: text.into() }];
+        let (_, schema) = storage::schema::apply_files(&mut self.engine, &self.schema, &files).expect("apply the file");
+        self.schema = schema;
+    }
+
     pub(super) fn plan(&mut self, text: &str, declared: &[u32]) -> Result<Planned, SqlError> {
         let env = Env {
             schema: &self.schema,

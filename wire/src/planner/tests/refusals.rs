@@ -119,3 +119,13 @@ fn deep_statements_are_refused_and_long_ones_run() {
     database.check(&format!("select true{}", " and true".repeat(9_000)), "t");
     assert_eq!(database.error(&format!("select true{}", " and true".repeat(20_000))).sqlstate, "54001");
 }
+
+#[test]
+fn many_literals_are_bound_each_to_its_place_or_refused() {
+    let mut database = Database::empty();
+    let values = |count: usize| (0..count).map(|n| format!("({n})")).collect::<Vec<_>>().join(", ");
+    let sum = |count: usize| format!("select sum(x), max(x) from (values {}) v(x)", values(count));
+    database.check(&sum(20_000), "199990000|19999");
+    assert_eq!(database.error(&sum(40_000)).sqlstate, "54000");
+    assert_eq!(database.error(&sum(70_000)).sqlstate, "54000");
+}

@@ -118,3 +118,23 @@ fn columns_added_show_their_default() {
     database.check("select rank from post", "2");
     database.run("alter table post add column if not exists rank int");
 }
+
+#[test]
+fn tables_of_schema_files_keep_sqlites_defaults_and_dynamic_values() {
+    let mut database = Database::empty();
+    database.load_file(
+        "CREATE TABLE item (id BLOB NOT NULL PRIMARY KEY, n INTEGER NOT NULL DEFAULT 7, note TEXT DEFAULT \"\", ok BOOLEAN, total INTEGER AS (n * 2));",
+    );
+    database.check("insert into item (id, ok) values ('some-id', true) returning n, note, ok, total", "7||t|14");
+    database.check("select n from item where id = 'some-id'", "7");
+    database.check("insert into item (id, n) values ('\\x01', 8) returning id, n", "\\x01|8");
+    database.check("update item set n = n + 1 where id = '\\x01' returning n", "9");
+    database.check("select count(*) from item where id = '\\x01'::bytea", "1");
+    database.check_error(
+        "insert into item (id, total) values ('x', 1)",
+        "428C9",
+        "cannot insert a non-DEFAULT value into column \"total\"",
+        43,
+    );
+    database.check_error("update item set total = 1", "428C9", "column \"total\" can only be updated to DEFAULT", 25);
+}
