@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longest source file, in lines before its tests.
-const FILE_LINES_MAX: usize = 500;
+/// What a source file should not exceed, in lines before its tests: longer ones are reported.
+const FILE_LINES_AIM: usize = 500;
+/// What no source file may exceed.
+const FILE_LINES_MAX: usize = 750;
 
 /// Each crate and the crates of ours that it may use. Development dependencies are free.
 const DIRECTION: &[(&str, &[&str])] = &[
@@ -61,11 +63,14 @@ fn every_file_begins_by_saying_what_it_is() {
 #[test]
 fn files_are_short_enough_to_hold_one_thing() {
     let lines = |text: &str| text.lines().take_while(|line| *line != "#[cfg(test)]").count();
-    let long =
-        sources().into_iter().map(|(name, text)| (lines(&text), name)).filter(|(lines, _)| *lines > FILE_LINES_MAX);
-    let tests = |name: &str| name.ends_with("/tests.rs") || name.starts_with("tests/it/");
-    let long: Vec<_> = long.filter(|(_, name)| !tests(name)).collect();
-    assert!(long.is_empty(), "longer than {FILE_LINES_MAX} lines: {long:#?}");
+    let tests = |name: &str| name.ends_with("/tests.rs") || name.contains("/tests/") || name.starts_with("tests/it/");
+    let sized = sources().into_iter().filter(|(name, _)| !tests(name)).map(|(name, text)| (lines(&text), name));
+    let (too_long, long): (Vec<_>, Vec<_>) =
+        sized.filter(|(lines, _)| *lines > FILE_LINES_AIM).partition(|(lines, _)| *lines > FILE_LINES_MAX);
+    if !long.is_empty() {
+        eprintln!("longer than the {FILE_LINES_AIM} lines that are aimed at: {long:#?}");
+    }
+    assert!(too_long.is_empty(), "longer than {FILE_LINES_MAX} lines: {too_long:#?}");
 }
 
 #[test]
