@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::ddl::{ColumnSpec, Ddl, DefaultSpec, StorageType, TableSpec};
-use super::model::{PgType, Schema};
+use super::ddl::{ColumnSpec, Ddl, DefaultSpec, IndexKeySpec, StorageType, TableSpec};
+use super::model::{Origin, PgType, Schema};
 use super::{SchemaFile, apply_files, execute_ddl};
 use crate::change::ids::{DbVersion, Timestamp};
 use crate::engine::{CaptureMode, Engine, EngineOptions};
@@ -256,4 +256,50 @@ fn whole_versions_are_merged_past_check_and_strict() {
         let merged: String = node.conn().query_row(rows, [], |row| row.get(0)).expect("merged rows");
         assert_eq!(merged, "1,2,3,4,5,6,text,text");
     });
+}
+
+#[test]
+fn a_table_of_a_schema_file_changes_in_its_file() {
+    let mut node = Node::new(CaptureMode::Hook);
+    let text = "CREATE TABLE f (k INTEGER PRIMARY KEY, a TEXT); CREATE INDEX i ON f (a);";
+    node.begin();
+    node.files(text).expect("apply");
+    let column = text_column("c", None);
+    for (ddl, message) in [
+        (
+            Ddl::DropTable { names: vec!["f".to_owned()], if_exists: false },
+            "cannot drop table \"f\": it is declared in a schema file",
+        ),
+        (
+            Ddl::AddColumn { table: "f".to_owned(), column, if_not_exists: false },
+            "cannot alter table \"f\": it is declared in a schema file",
+        ),
+        (
+            Ddl::DropIndex { names: vec!["i".to_owned()], if_exists: false },
+            "cannot drop index \"i\": it is declared in a schema file",
+        ),
+    ] {
+        assert_eq!(node.ddl(&ddl).expect_err("refused").to_string(), message);
+    }
+    let key = IndexKeySpec { column: "a".to_owned(), descending: true };
+    let index = Ddl::CreateIndex { name: None, table: "f".to_owned(), columns: vec![key], if_not_exists: false };
+    node.ddl(&index).expect("clients may add indexes");
+    node.files(text).expect("apply again");
+    let indexes: Vec<&str> = node.schema.tables["f"].indexes.iter().map(|index| index.name.as_str()).collect();
+    assert_eq!(indexes, ["f_a_idx", "i"], "a client's index outlives a reload");
+    node.commit();
+}
+
+#[test]
+fn a_table_of_a_client_is_not_declared_in_a_file() {
+    let mut node = Node::new(CaptureMode::Hook);
+    node.begin();
+    node.ddl(&create(&["k", "a"], &["k"])).expect("create");
+    let refused = node.files("CREATE TABLE t (k TEXT NOT NULL PRIMARY KEY, a TEXT)").expect_err("refused");
+    assert!(refused.to_string().starts_with("f.sql:1: table \"t\" exists already, made by a client"), "{refused}");
+    node.files("CREATE INDEX i ON t (a)").expect("a file may index it");
+    assert_eq!(node.schema.tables["t"].indexes[0].origin, Origin::File);
+    node.files("").expect("apply");
+    assert!(node.schema.tables["t"].indexes.is_empty(), "the index follows the files");
+    node.commit();
 }
