@@ -1,9 +1,11 @@
 //! The pool through its public handles: real threads, waiting on conditions.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rusqlite::functions::FunctionFlags;
 
 use crate::error::{ExecuteError, LeaseLoss, SchemaError};
 use crate::schema::SchemaFile;
@@ -17,13 +19,16 @@ use crate::value::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs until it is stopped, and writes: SQLite undoes the whole transaction then.
-const ENDLESS_WRITE: &str = "INSERT INTO t (v) WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) \
+const ENDLESS_WRITE: &str = "INSERT INTO t (v) WITH RECURSIVE c(n) AS (SELECT entered() UNION ALL SELECT n + 1 FROM c) \
      SELECT count(*) FROM c";
-const ENDLESS_READ: &str = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c";
+const ENDLESS_READ: &str =
+    "WITH RECURSIVE c(n) AS (SELECT entered() UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c";
 
 struct Fixture {
     store: Store,
     path: std::path::PathBuf,
+    /// How many endless statements have begun to run.
+    entered: Arc<AtomicUsize>,
     _dir: tempfile::TempDir,
 }
 
@@ -36,11 +41,20 @@ fn fixture_with(change: impl FnOnce(&mut StoreOptions)) -> Fixture {
     let dir = tempfile::tempdir().expect("make a directory");
     let path = dir.path().join("db");
     let mut options = options(&path);
+    let entered = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&entered);
+    options.on_open.push(Arc::new(move |conn| {
+        let counted = Arc::clone(&counted);
+        conn.create_scalar_function("entered", 0, FunctionFlags::SQLITE_UTF8, move |_| {
+            counted.fetch_add(1, Ordering::AcqRel);
+            Ok(1)
+        })
+    }));
     change(&mut options);
     let store = Store::open(options).expect("open");
     let text = "CREATE TABLE t (id INTEGER PRIMARY KEY, v)".to_owned();
     block_on(store.apply_schema_files(vec![SchemaFile { path: "t.sql".to_owned(), text }])).expect("create");
-    Fixture { store, path, _dir: dir }
+    Fixture { store, path, entered, _dir: dir }
 }
 
 pub(super) fn options(path: &std::path::Path) -> StoreOptions {
@@ -134,7 +148,7 @@ fn insert(n: i64) -> String {
 
 #[test]
 fn a_write_is_seen_by_the_next_read_on_every_kind_of_reader() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut inline = store.inline_reader().expect("inline reader");
     write(&store, &insert(1)).expect("insert");
     assert_eq!(count(&store), Value::Integer(1));
@@ -149,8 +163,8 @@ fn a_write_is_seen_by_the_next_read_on_every_kind_of_reader() {
 }
 
 #[test]
-fn writes_that_wait_together_share_one_commit_and_one_sync() {
-    let Fixture { store, path: _, _dir } = fixture();
+fn writes_that_wait_together_share_commits_and_syncs() {
+    let Fixture { store, _dir, .. } = fixture();
     let holder = lease(&store);
     let before = store.stats();
     let threads = queue_writes(&store, (0..8).map(|n| (insert(n), Limits::default())).collect());
@@ -160,12 +174,15 @@ fn writes_that_wait_together_share_one_commit_and_one_sync() {
     }
     let after = store.stats();
     assert_eq!(after.transactions - before.transactions, 8);
-    assert_eq!((after.groups - before.groups, after.syncs - before.syncs), (1, 1));
+    // One, unless the machine is so busy that a group's time is up before its last member has run.
+    let groups = after.groups - before.groups;
+    assert!(groups < 8, "{groups} groups for 8 writes");
+    assert_eq!(after.syncs - before.syncs, groups);
 }
 
 #[test]
 fn a_failing_write_leaves_its_neighbours_alone() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let holder = lease(&store);
     let writes = [insert(1), "INSERT INTO t (id, v) VALUES (1, 1), (9, 9), (9, 9)".to_owned(), insert(2)];
     let threads = queue_writes(&store, writes.map(|sql| (sql, Limits::default())).to_vec());
@@ -178,7 +195,7 @@ fn a_failing_write_leaves_its_neighbours_alone() {
 
 #[test]
 fn an_interrupted_write_leaves_its_neighbours_alone() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, entered, _dir, .. } = fixture();
     let holder = lease(&store);
     let limits = Limits::default();
     let writes = vec![
@@ -188,8 +205,7 @@ fn an_interrupted_write_leaves_its_neighbours_alone() {
     ];
     let mut threads = queue_writes(&store, writes);
     drop(holder);
-    wait_until(PATIENCE, "the group runs", || store.stats().writer_queue_len == 0);
-    // The first member has run by now or runs soon; cancelling reaches only the endless one.
+    wait_until(PATIENCE, "the endless write runs", || entered.load(Ordering::Acquire) == 1);
     limits.interrupt.cancel();
     assert_eq!(join(threads.remove(0)).expect("first"), Outcome { rows: 1, changes: 1 });
     assert!(matches!(join(threads.remove(0)), Err(ExecuteError::Interrupted)));
@@ -199,7 +215,7 @@ fn an_interrupted_write_leaves_its_neighbours_alone() {
 
 #[test]
 fn a_deadline_stops_a_write_that_runs() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(30)), interrupt: Interrupt::default() };
     let result = block_on(store.write(statement(ENDLESS_WRITE), Durability::Committed, limits, ignore()));
     assert!(matches!(result, Err(ExecuteError::DeadlineExceeded)), "{result:?}");
@@ -208,7 +224,7 @@ fn a_deadline_stops_a_write_that_runs() {
 
 #[test]
 fn a_deadline_reaches_a_write_that_waits_for_a_lease() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let _holder = lease(&store);
     let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(30)), interrupt: Interrupt::default() };
     let result = block_on(store.write(statement(&insert(1)), Durability::Committed, limits, ignore()));
@@ -217,7 +233,7 @@ fn a_deadline_reaches_a_write_that_waits_for_a_lease() {
 
 #[test]
 fn a_lease_sees_its_own_writes_and_others_do_not_until_it_commits() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut lease = lease(&store);
     run(&mut lease, &insert(1)).expect("insert");
     let (sink, rows) = collecting();
@@ -230,7 +246,7 @@ fn a_lease_sees_its_own_writes_and_others_do_not_until_it_commits() {
 
 #[test]
 fn a_dropped_lease_is_rolled_back() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut first = lease(&store);
     run(&mut first, &insert(1)).expect("insert");
     drop(first);
@@ -240,7 +256,7 @@ fn a_dropped_lease_is_rolled_back() {
 
 #[test]
 fn savepoints_follow_postgresqls_rules_for_names() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut lease = lease(&store);
     for (n, name) in [(1, "a"), (2, "A"), (3, "a")] {
         block_on(lease.savepoint(name)).expect("savepoint");
@@ -256,7 +272,7 @@ fn savepoints_follow_postgresqls_rules_for_names() {
 
 #[test]
 fn a_failed_statement_leaves_the_leases_transaction_open_and_without_effect() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut lease = lease(&store);
     run(&mut lease, &insert(1)).expect("insert");
     assert!(run(&mut lease, "INSERT INTO t (id) VALUES (5), (5)").is_err());
@@ -267,7 +283,7 @@ fn a_failed_statement_leaves_the_leases_transaction_open_and_without_effect() {
 
 #[test]
 fn a_write_whose_rows_are_refused_leaves_no_effect() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut lease = lease(&store);
     let refuse: RowSink = Box::new(|_| Err(SinkStop));
     let result = block_on(lease.run(statement("INSERT INTO t (v) VALUES (1) RETURNING v"), Limits::default(), refuse));
@@ -281,7 +297,7 @@ fn a_write_whose_rows_are_refused_leaves_no_effect() {
 
 #[test]
 fn an_idle_lease_is_lost_while_others_wait_and_they_proceed() {
-    let Fixture { store, path: _, _dir } = fixture_with(|o| o.lease_idle_max = Duration::from_millis(50));
+    let Fixture { store, _dir, .. } = fixture_with(|o| o.lease_idle_max = Duration::from_millis(50));
     let mut holder = lease(&store);
     let mut loss = holder.loss();
     run(&mut holder, &insert(1)).expect("insert");
@@ -296,7 +312,7 @@ fn an_idle_lease_is_lost_while_others_wait_and_they_proceed() {
 
 #[test]
 fn an_idle_lease_is_kept_while_nobody_waits() {
-    let Fixture { store, path: _, _dir } = fixture_with(|o| o.lease_idle_max = Duration::from_millis(1));
+    let Fixture { store, _dir, .. } = fixture_with(|o| o.lease_idle_max = Duration::from_millis(1));
     let mut holder = lease(&store);
     let begun = Instant::now();
     wait_until(PATIENCE, "longer than the limit", || begun.elapsed() > Duration::from_millis(20));
@@ -306,20 +322,22 @@ fn an_idle_lease_is_kept_while_nobody_waits() {
 
 #[test]
 fn a_statement_that_holds_the_writer_for_too_long_is_stopped_while_others_wait() {
-    let Fixture { store, path: _, _dir } = fixture_with(|o| o.lease_held_max = Duration::from_millis(50));
+    let Fixture { store, entered, _dir, .. } = fixture_with(|o| o.lease_held_max = Duration::from_millis(50));
     let mut holder = lease(&store);
-    let others = queue_writes(&store, vec![(insert(1), Limits::default())]);
-    let lost = run(&mut holder, ENDLESS_READ).expect_err("stopped");
-    assert!(matches!(lost, ExecuteError::LeaseLost(LeaseLoss::Held)), "{lost:?}");
-    for other in others {
-        join(other).expect("proceeds");
-    }
-    block_on(holder.rollback()).expect("a lost lease is rolled back already");
+    let running = thread::spawn(move || {
+        let lost = run(&mut holder, ENDLESS_READ);
+        (lost, block_on(holder.rollback()))
+    });
+    wait_until(PATIENCE, "the statement runs", || entered.load(Ordering::Acquire) == 1);
+    write(&store, &insert(1)).expect("gets the writer");
+    let (lost, rolled_back) = join(running);
+    assert!(matches!(lost, Err(ExecuteError::LeaseLost(LeaseLoss::Held))), "{lost:?}");
+    rolled_back.expect("a lost lease is rolled back already");
 }
 
 #[test]
 fn an_interrupted_read_in_a_lease_leaves_its_transaction_open() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut holder = lease(&store);
     run(&mut holder, &insert(1)).expect("insert");
     let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(20)), interrupt: Interrupt::default() };
@@ -331,20 +349,26 @@ fn an_interrupted_read_in_a_lease_leaves_its_transaction_open() {
 
 #[test]
 fn an_interrupted_write_in_a_lease_loses_the_lease() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, entered, _dir, .. } = fixture();
     let mut holder = lease(&store);
     run(&mut holder, &insert(1)).expect("insert");
-    let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(20)), interrupt: Interrupt::default() };
-    let result = block_on(holder.run(statement(ENDLESS_WRITE), limits, ignore()));
-    assert!(matches!(result, Err(ExecuteError::DeadlineExceeded)), "{result:?}");
-    let lost = run(&mut holder, &insert(2)).expect_err("lost");
-    assert!(matches!(lost, ExecuteError::LeaseLost(LeaseLoss::Undone)), "{lost:?}");
+    let limits = Limits::default();
+    let interrupt = limits.interrupt.clone();
+    let running = thread::spawn(move || {
+        let stopped = block_on(holder.run(statement(ENDLESS_WRITE), limits, ignore()));
+        (stopped, run(&mut holder, &insert(2)))
+    });
+    wait_until(PATIENCE, "the statement runs", || entered.load(Ordering::Acquire) == 1);
+    interrupt.cancel();
+    let (stopped, lost) = join(running);
+    assert!(matches!(stopped, Err(ExecuteError::Interrupted)), "{stopped:?}");
+    assert!(matches!(lost, Err(ExecuteError::LeaseLost(LeaseLoss::Undone))), "{lost:?}");
     assert_eq!(count(&store), Value::Integer(0));
 }
 
 #[test]
 fn a_snapshot_does_not_see_later_commits_and_cannot_write_after_them() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut snapshot = block_on(store.snapshot()).expect("snapshot");
     write(&store, &insert(1)).expect("insert");
     assert_eq!(read_in(&mut snapshot, "SELECT count(*) FROM t").expect("read"), [Value::Integer(0)]);
@@ -353,7 +377,7 @@ fn a_snapshot_does_not_see_later_commits_and_cannot_write_after_them() {
 
 #[test]
 fn a_snapshot_that_is_still_current_becomes_a_lease() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut snapshot = block_on(store.snapshot()).expect("snapshot");
     assert_eq!(read_in(&mut snapshot, "SELECT count(*) FROM t").expect("read"), [Value::Integer(0)]);
     let mut lease = block_on(snapshot.into_lease(Limits::default())).expect("lease");
@@ -364,7 +388,7 @@ fn a_snapshot_that_is_still_current_becomes_a_lease() {
 
 #[test]
 fn idle_snapshots_hold_no_threads() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let snapshots: Vec<_> = (0..8).map(|_| block_on(store.snapshot()).expect("snapshot")).collect();
     assert_eq!(count(&store), Value::Integer(0));
     drop(snapshots);
@@ -372,27 +396,27 @@ fn idle_snapshots_hold_no_threads() {
 
 #[test]
 fn a_dropped_read_is_interrupted() {
-    let Fixture { store, path: _, _dir } = fixture_with(|o| o.pool_threads = 1);
+    let Fixture { store, entered, _dir, .. } = fixture_with(|o| o.pool_threads = 1);
     {
         let mut endless = Box::pin(store.read(statement(ENDLESS_READ), Limits::default(), ignore()));
         let waker = std::task::Waker::noop();
         let mut context = std::task::Context::from_waker(waker);
         assert!(endless.as_mut().poll(&mut context).is_pending());
-        wait_until(PATIENCE, "the read runs", || store.stats().reader_queue_len == 0);
+        wait_until(PATIENCE, "the read runs", || entered.load(Ordering::Acquire) == 1);
     }
     assert_eq!(count(&store), Value::Integer(0), "the only thread is free again");
 }
 
 #[test]
 fn readers_cannot_write() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let result = block_on(store.read(statement(&insert(1)), Limits::default(), ignore()));
     assert!(matches!(result, Err(ExecuteError::Sqlite { code: 8, .. })), "{result:?}");
 }
 
 #[test]
 fn an_inline_read_past_its_budget_is_given_up() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut inline = store.inline_reader().expect("inline reader");
     let budget = Duration::from_millis(1);
     let result = inline.run(&statement(ENDLESS_READ), budget, &Interrupt::default(), &mut |_| Ok(Flow::Continue));
@@ -419,7 +443,7 @@ fn wal_len(path: &std::path::Path) -> u64 {
 #[test]
 fn the_wal_is_reused_and_keeps_its_size() {
     let limit = 1 << 20;
-    let Fixture { store, path, _dir } = fixture_with(|o| o.wal_size_max = limit);
+    let Fixture { store, path, _dir, .. } = fixture_with(|o| o.wal_size_max = limit);
     churn(&store, 2);
     let size = wal_len(&path);
     churn(&store, 5);
@@ -429,7 +453,7 @@ fn the_wal_is_reused_and_keeps_its_size() {
 #[test]
 fn a_snapshot_that_keeps_the_wal_past_its_limit_is_lost_and_the_wal_stays_bounded() {
     let limit = 2 << 20;
-    let Fixture { store, path, _dir } = fixture_with(|o| o.wal_size_max = limit);
+    let Fixture { store, path, _dir, .. } = fixture_with(|o| o.wal_size_max = limit);
     let mut snapshot = block_on(store.snapshot()).expect("snapshot");
     churn(&store, 2);
     assert!(matches!(read_in(&mut snapshot, "SELECT count(*) FROM t"), Err(ExecuteError::SnapshotTooOld)));
@@ -489,7 +513,7 @@ fn a_sink_that_panics_on_the_writer_leaves_nobody_waiting() {
 
 #[test]
 fn a_read_stuck_in_its_sink_learns_that_it_keeps_the_wal() {
-    let Fixture { store, path: _, _dir } = fixture_with(|o| o.wal_size_max = 1 << 20);
+    let Fixture { store, _dir, .. } = fixture_with(|o| o.wal_size_max = 1 << 20);
     write(&store, &insert(1)).expect("insert");
     let (unblock, blocked) = mpsc::channel::<()>();
     let stuck = Arc::new(AtomicBool::new(false));
@@ -513,7 +537,7 @@ fn a_read_stuck_in_its_sink_learns_that_it_keeps_the_wal() {
 
 #[test]
 fn closing_leaves_no_wal_and_keeps_the_data() {
-    let Fixture { store, path, _dir } = fixture();
+    let Fixture { store, path, _dir, .. } = fixture();
     write(&store, &insert(1)).expect("insert");
     let snapshot = block_on(store.snapshot()).expect("snapshot");
     block_on(store.close());
@@ -528,7 +552,7 @@ fn closing_leaves_no_wal_and_keeps_the_data() {
 
 #[test]
 fn closing_stops_what_runs() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut holder = lease(&store);
     let reading = store.clone();
     let reader = thread::spawn(move || block_on(reading.read(statement(ENDLESS_READ), Limits::default(), ignore())));
@@ -545,7 +569,7 @@ fn closing_stops_what_runs() {
 fn the_catalog_hook_runs_only_for_statements_that_use_it_and_only_when_the_schema_is_newer() {
     let runs = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
-    let Fixture { store, path: _, _dir } = fixture_with(|o| {
+    let Fixture { store, _dir, .. } = fixture_with(|o| {
         o.on_open.push(Arc::new(|conn| conn.execute_batch("ATTACH ':memory:' AS cat; CREATE TABLE cat.c (n)")));
         o.on_schema.push(Arc::new(move |conn, schema| {
             counted.fetch_add(1, Ordering::AcqRel);
@@ -585,7 +609,7 @@ fn has(store: &Store, table: &str) -> bool {
 
 #[test]
 fn a_schema_change_is_published_when_its_transaction_commits_and_not_before() {
-    let Fixture { store, path, _dir } = fixture();
+    let Fixture { store, path, _dir, .. } = fixture();
     let mut holder = lease(&store);
     block_on(holder.ddl(create_table("todos"))).expect("create");
     assert!(holder.schema().table("todos").is_some() && !has(&store, "todos"));
@@ -599,7 +623,7 @@ fn a_schema_change_is_published_when_its_transaction_commits_and_not_before() {
 
 #[test]
 fn a_schema_change_that_is_rolled_back_leaves_no_trace() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let mut holder = lease(&store);
     block_on(holder.savepoint("s")).expect("savepoint");
     block_on(holder.ddl(create_table("todos"))).expect("create");
@@ -614,7 +638,7 @@ fn a_schema_change_that_is_rolled_back_leaves_no_trace() {
 
 #[test]
 fn a_snapshot_keeps_the_schema_it_was_taken_with() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let snapshot = block_on(store.snapshot()).expect("snapshot");
     let mut holder = lease(&store);
     block_on(holder.ddl(create_table("todos"))).expect("create");
@@ -626,7 +650,7 @@ fn a_snapshot_keeps_the_schema_it_was_taken_with() {
 
 #[test]
 fn schema_files_apply_as_a_whole_or_not_at_all() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let file = |text: &str| vec![SchemaFile { path: "todo.sql".to_owned(), text: text.to_owned() }];
     let good = "CREATE TABLE a (id TEXT NOT NULL PRIMARY KEY, n INTEGER);";
     let bad =
@@ -641,7 +665,7 @@ fn schema_files_apply_as_a_whole_or_not_at_all() {
 
 #[test]
 fn readers_see_the_changes_of_tables_made_after_they_were_opened() {
-    let Fixture { store, path: _, _dir } = fixture_with(|o| o.pool_threads = 1);
+    let Fixture { store, _dir, .. } = fixture_with(|o| o.pool_threads = 1);
     let changes = "SELECT \"table\" FROM crsql_changes WHERE cid = 'title'";
     assert_eq!(read(&store, changes), []);
     for name in ["a", "b"] {
@@ -656,7 +680,7 @@ fn readers_see_the_changes_of_tables_made_after_they_were_opened() {
 
 #[test]
 fn members_of_a_group_are_versions_of_their_own_and_failed_ones_leave_none() {
-    let Fixture { store, path: _, _dir } = fixture();
+    let Fixture { store, entered, _dir, .. } = fixture();
     let mut holder = lease(&store);
     block_on(holder.ddl(create_table("a"))).expect("create");
     block_on(holder.commit(Durability::Committed)).expect("commit");
@@ -671,7 +695,7 @@ fn members_of_a_group_are_versions_of_their_own_and_failed_ones_leave_none() {
     ];
     let threads = queue_writes(&store, writes);
     drop(holder);
-    wait_until(PATIENCE, "the group runs", || store.stats().writer_queue_len == 0);
+    wait_until(PATIENCE, "the endless write runs", || entered.load(Ordering::Acquire) == 1);
     limits.interrupt.cancel();
     let ok: Vec<bool> = threads.into_iter().map(|thread| join(thread).is_ok()).collect();
     assert_eq!(ok, [true, false, false, true]);
@@ -681,7 +705,7 @@ fn members_of_a_group_are_versions_of_their_own_and_failed_ones_leave_none() {
 
 #[test]
 fn a_file_that_a_node_has_open_is_refused_to_another() {
-    let Fixture { store, path, _dir } = fixture();
+    let Fixture { store, path, _dir, .. } = fixture();
     let refused = Store::open(options(&path)).expect_err("in use");
     assert!(refused.to_string().contains("has this database open"), "{refused}");
     block_on(store.close());
