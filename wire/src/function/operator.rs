@@ -84,20 +84,6 @@ fn all_comparisons(table: &mut Vec<Operator>) {
     comparisons(table, oid::NUMERIC, oid::NUMERIC, &collated!("pg_numeric"));
     comparisons(table, oid::INTERVAL, oid::INTERVAL, &collated!("pg_interval"));
     comparisons(table, oid::JSONB, oid::JSONB, &collated!("pg_jsonb"));
-    // Arrays compare under the collation of their own type.
-    comparisons(
-        table,
-        oid::ANYARRAY,
-        oid::ANYARRAY,
-        &[
-            Pattern("({0} = {1}{collate0})"),
-            Pattern("({0} <> {1}{collate0})"),
-            Pattern("({0} < {1}{collate0})"),
-            Pattern("({0} <= {1}{collate0})"),
-            Pattern("({0} > {1}{collate0})"),
-            Pattern("({0} >= {1}{collate0})"),
-        ],
-    );
     comparisons(table, oid::BPCHAR, oid::BPCHAR, &collated!("rtrim"));
     for right in [oid::XID, oid::INT4] {
         comparisons(table, oid::XID, right, &PLAIN[..2]);
