@@ -27,7 +27,7 @@ pub(super) fn can_coerce(from: u32, to: u32, context: CastContext) -> bool {
     }
     match to {
         oid::ANY | oid::ANYELEMENT => true,
-        oid::ANYARRAY => catalog::element_of(from).is_some() || matches!(from, oid::INT2VECTOR | oid::OIDVECTOR),
+        oid::ANYARRAY => catalog::subscripted(from).is_some(),
         oid::ANYNONARRAY => catalog::element_of(from).is_none(),
         _ => function::cast(from, to).is_some_and(|cast| cast.context <= context),
     }

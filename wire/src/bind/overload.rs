@@ -98,11 +98,7 @@ fn consistent(types: &[u32], inputs: &[u32]) -> bool {
 
 /// The element type of arrays and of the two vector types.
 pub(super) fn element_type(array: u32) -> Option<u32> {
-    match array {
-        oid::INT2VECTOR => Some(oid::INT2),
-        oid::OIDVECTOR => Some(oid::OID),
-        other => catalog::element_of(other),
-    }
+    catalog::subscripted(array)
 }
 
 fn keep_best<T>(candidates: Vec<(Vec<u32>, T)>, score: impl Fn(&[u32]) -> usize) -> Vec<(Vec<u32>, T)> {

@@ -176,3 +176,53 @@ fn object_names_are_result_columns_with_oid_and_name() {
             .contains("relation \"nosuch\" does not exist")
     );
 }
+
+/// One query with its rows.
+fn check(sql: &str, expected: &[&str]) {
+    assert_eq!(Session::new().rows(sql).expect("rows"), expected, "{sql}");
+}
+
+#[test]
+fn vectors_and_arrays_of_column_numbers_are_taken_apart() {
+    check(
+        "select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+         where i.indrelid = 't2'::regclass and i.indisprimary order by a.attnum",
+        &["a", "b"],
+    );
+    check(
+        "select indkey[0], array_upper(indkey, 1), generate_subscripts(indkey, 1) from pg_index where indexrelid = 20003",
+        &["3|1|0", "3|1|1"],
+    );
+    check("select unnest(conkey) from pg_constraint where conname = 't2_pkey'", &["1", "2"]);
+    check(
+        "select a.attname, k.n from pg_constraint c cross join lateral unnest(c.conkey) with ordinality as k(num, n)
+         join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.num where c.conname = 't2_pkey' order by 2",
+        &["a|1", "b|2"],
+    );
+}
+
+#[test]
+fn information_schema_answers_what_drivers_ask() {
+    check(
+        "select column_name, data_type, is_nullable, column_default from information_schema.columns
+         where table_schema = 'public' and table_name = 't2' order by ordinal_position",
+        &["a|integer|NO|", "b|character varying|NO|", "c|numeric|YES|1.5"],
+    );
+    check(
+        "select tc.constraint_name, kcu.column_name from information_schema.table_constraints tc
+         join information_schema.key_column_usage kcu using (constraint_schema, constraint_name)
+         where tc.table_name = 't2' and constraint_type = 'PRIMARY KEY' order by kcu.ordinal_position",
+        &["t2_pkey|a", "t2_pkey|b"],
+    );
+}
+
+#[test]
+fn system_columns_and_comments_join_by_class() {
+    check("select tableoid::regclass, relname from pg_class where relname = 'todos'", &["pg_class|todos"]);
+    check(
+        "select n.oid, n.nspname, d.description from pg_namespace n left join pg_description d
+         on d.objoid = n.oid and d.classoid = 'pg_namespace'::regclass where n.nspname = 'public'",
+        &["2200|public|standard public schema"],
+    );
+    check("select (current_schemas(true))[1], current_schemas(false) from pg_am limit 1", &["pg_catalog|{public}"]);
+}

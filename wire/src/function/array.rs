@@ -167,11 +167,7 @@ fn nested(a: &Arguments<'_>) -> Result<Value, SqlError> {
 /// `array[subscript]`; NULL outside.
 fn element(a: &Arguments<'_>) -> Result<Value, SqlError> {
     let array = read(&a.text(0)?)?;
-    let element_oid = catalog::element_of(type_argument(a, 1)?).unwrap_or(match type_argument(a, 1)? {
-        oid::INT2VECTOR => oid::INT2,
-        oid::OIDVECTOR => oid::OID,
-        _ => oid::TEXT,
-    });
+    let element_oid = catalog::subscripted(type_argument(a, 1)?).unwrap_or(oid::TEXT);
     array.element(&[a.int(2)?]).map_or(Ok(Value::Null), |found| element_value(element_oid, found))
 }
 
@@ -358,6 +354,7 @@ mod tests {
         check("pg_array_get('{1,2}', 1007, 2)", "2");
         check("pg_array_get('{1,2}', 1007, 3)", "NULL");
         check("pg_array_get('5 6', 22, 0)", "5");
+        check("(SELECT sum(value) FROM pg_unnest('5 6', 21))", "11");
         check("pg_array_get('{t}', 1000, 1)", "1");
         check("pg_array_get('[0:1]={7,8}', 1005, 0)", "7");
         check("pg_vector_to_array('7 8')", "[0:1]={7,8}");

@@ -255,7 +255,7 @@ pub(super) static FUNCTIONS: &[Function] = function_table![
         Pattern("(SELECT \"~c\".relkind = 'r' AND \"~c\".relnamespace = 2200 FROM pg_catalog.pg_class AS \"~c\" WHERE \"~c\".oid = {0})");
     "current_schema"() -> NAME, Stable, Pattern("'public'");
     "current_schemas"(BOOL) -> NAME_ARRAY, Stable,
-        Pattern("CASE WHEN {0} THEN '{pg_catalog,public}' WHEN NOT {0} THEN '{public}' END");
+        Pattern("CASE WHEN {0} THEN pg_array(19, 'pg_catalog', 'public') WHEN NOT {0} THEN pg_array(19, 'public') END");
     "to_regclass"(TEXT) -> REGCLASS, Stable, TO_REGCLASS;
     "to_regtype"(TEXT) -> REGTYPE, Stable, Call("pg_to_regtype");
     "to_regproc"(TEXT) -> REGPROC, Stable, TO_REGPROC;

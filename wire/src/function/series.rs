@@ -9,7 +9,6 @@ use super::pattern::{compiled, with_flags};
 use super::set_returning::Make;
 use super::{Function, function_table};
 use crate::error::SqlError;
-use crate::types::array::Array;
 use crate::types::catalog;
 use crate::types::datetime::interval::Interval;
 use crate::types::datetime::{Timestamp, arithmetic, interval, zone};
@@ -154,7 +153,7 @@ fn zoned_timestamps(values: &[Value]) -> Result<Rows, SqlError> {
 
 fn subscripts(values: &[Value]) -> Result<Rows, SqlError> {
     let a = arguments(values);
-    let array = Array::parse(&a.text(0)?)?;
+    let array = super::array::read(&a.text(0)?)?;
     let (length, lower) = array.bounds(a.int(1)?).unwrap_or((0, 1));
     let first = i64::from(lower);
     Ok(Box::new((first..first + length as i64).map(|at| Ok(Value::Integer(at)))))
@@ -165,7 +164,7 @@ fn unnest(values: &[Value]) -> Result<Rows, SqlError> {
     let type_oid = super::cast::type_argument(&a, 1)?;
     // Calls name the array's type or that of its elements.
     let element_oid = catalog::element_of(type_oid).unwrap_or(type_oid);
-    let array = Array::parse(&a.text(0)?)?;
+    let array = super::array::read(&a.text(0)?)?;
     Ok(Box::new(array.elements.into_iter().map(move |element| match element {
         None => Ok(Value::Null),
         Some(element) => text::element_value(element_oid, &element),

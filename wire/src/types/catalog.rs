@@ -167,6 +167,15 @@ pub fn element_of(array: u32) -> Option<u32> {
     by_oid(array).filter(|info| info.category == 'A' && info.name.starts_with('_')).map(|info| info.element)
 }
 
+/// As [`element_of`], also for int2vector and oidvector, which functions over any array take.
+pub fn subscripted(array_or_vector: u32) -> Option<u32> {
+    match array_or_vector {
+        oid::INT2VECTOR => Some(oid::INT2),
+        oid::OIDVECTOR => Some(oid::OID),
+        array => element_of(array),
+    }
+}
+
 /// `text`, `varchar`, `bpchar`, `name`: category S.
 pub fn is_string(oid: u32) -> bool {
     matches!(oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME)
