@@ -2,6 +2,7 @@
 
 mod admin;
 mod configuration;
+mod describe;
 mod kill_9;
 mod limits;
 mod newcomer;

@@ -247,6 +247,8 @@ pub(super) static FUNCTIONS: &[Function] = function_table![
     "pg_total_relation_size"(REGCLASS) -> INT8, Volatile, TOTAL_SIZE;
     "pg_database_size"(OID) -> INT8, Volatile, DATABASE_SIZE;
     "pg_database_size"(NAME) -> INT8, Volatile, DATABASE_SIZE_BY_NAME;
+    "pg_tablespace_size"(OID) -> INT8, Volatile,
+        Pattern("(SELECT CASE \"~t\".oid WHEN 1663 THEN (SELECT \"~p\".page_count FROM pragma_page_count('main') AS \"~p\") * (SELECT \"~p\".page_size FROM pragma_page_size('main') AS \"~p\") ELSE 0 END FROM pg_catalog.pg_tablespace AS \"~t\" WHERE \"~t\".oid = {0})");
     "pg_tablespace_location"(OID) -> TEXT, Stable, Pattern("CASE WHEN {0} IS NOT NULL THEN '' END");
     "pg_is_in_recovery"() -> BOOL, Volatile, NO;
     "pg_my_temp_schema"() -> OID, Stable, NO;

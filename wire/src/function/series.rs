@@ -163,7 +163,7 @@ fn unnest(values: &[Value]) -> Result<Rows, SqlError> {
     let a = arguments(values);
     let type_oid = super::cast::type_argument(&a, 1)?;
     // Calls name the array's type or that of its elements.
-    let element_oid = catalog::element_of(type_oid).unwrap_or(type_oid);
+    let element_oid = catalog::subscripted(type_oid).unwrap_or(type_oid);
     let array = super::array::read(&a.text(0)?)?;
     Ok(Box::new(array.elements.into_iter().map(move |element| match element {
         None => Ok(Value::Null),
