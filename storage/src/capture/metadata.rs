@@ -44,10 +44,8 @@ pub enum Purpose {
     Put,
     PutMany,
     Scan,
-    Maximum,
     DeleteRow,
     CreateRow,
-    SelectRow,
     /// Writes that column (by number) of a row that may not exist yet.
     SetColumn(u16),
     /// Reads that column.

@@ -48,7 +48,6 @@ pub struct Replica {
     pub db: Db,
     internal: Flag<bool>,
     enlisted: Flag<bool>,
-    closed: Flag<bool>,
     pub ts: Flag<u64>,
     pub merges_equal_values: Flag<bool>,
     pub inner: RefCell<Inner>,
@@ -113,7 +112,6 @@ impl Replica {
             db,
             internal: Flag::new(false),
             enlisted: Flag::new(false),
-            closed: Flag::new(false),
             ts: Flag::new(0),
             merges_equal_values: Flag::new(true),
             inner: RefCell::default(),
@@ -315,7 +313,6 @@ impl Replica {
 
     /// Finalises cached statements, so that the connection can close.
     pub fn finalize(&self) {
-        self.closed.set(true);
         if let Ok(mut inner) = self.inner.try_borrow_mut() {
             inner.statements.clear();
         }
