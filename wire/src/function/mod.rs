@@ -29,6 +29,7 @@ mod series;
 mod session;
 mod set_returning;
 mod string;
+mod template;
 
 pub use string::{quote_identifier, quote_literal};
 
@@ -150,6 +151,7 @@ static PARTS: &[&[Function]] = &[
     datetime::FUNCTIONS,
     session::FUNCTIONS,
     json::FUNCTIONS,
+    template::FUNCTIONS,
 ];
 
 static SORTED_FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
@@ -254,6 +256,7 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     datetime::register(conn)?;
     session::register(conn)?;
     json::register(conn)?;
+    template::register(conn)?;
     catalog::register(conn)?;
     regtype::register(conn)?;
     array::register(conn)?;
