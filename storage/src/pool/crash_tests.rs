@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::ExecuteError;
 use crate::schema::SchemaFile;
 use crate::store::{Durability, Flow, Limits, Outcome, RowSink, Statement, Store, StoreOptions};
-use crate::testing::{CrashVfs, Fault, block_on};
+use crate::testing::{CrashVfs, Fault, block_on, wait_until};
 use crate::value::Value;
 
 /// Rows that each transaction inserts: all of them survive, or none.
@@ -215,4 +215,30 @@ fn a_clean_close_leaves_no_wal_on_the_disk() {
     vfs.crash();
     vfs.repair();
     assert_eq!(survivors(&vfs), [1], "the checkpoint was synced");
+}
+
+#[test]
+fn after_a_failed_fsync_what_was_queued_with_the_failed_group_is_not_written() {
+    // The second write was taken from the queue together with the first, whose group had run out of time. It used to commit
+    // and to be acknowledged after the fsync of the first had failed, and was lost with it.
+    let vfs = CrashVfs::register(1);
+    let store = open(&vfs);
+    create(&store);
+    let holder = block_on(store.lease(Limits::default())).expect("lease");
+    let slow = "INSERT INTO t SELECT ?1, count(*), NULL FROM (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c \
+                LIMIT 1000000) SELECT n FROM c)";
+    let quick = "INSERT INTO t VALUES (?1, 0, NULL)";
+    let clients = [slow, quick].map(|sql| {
+        let (client, queued) = (store.clone(), store.stats().writer_queue_len + 1);
+        let client = thread::spawn(move || write(&client, sql, vec![Value::Integer(1)]));
+        wait_until(Duration::from_secs(30), "the write is queued", || store.stats().writer_queue_len >= queued);
+        client
+    });
+    vfs.inject(Fault::SyncFailsAfter(1));
+    drop(holder);
+    for client in clients {
+        let result = client.join().expect("no panic");
+        assert!(matches!(result, Err(ExecuteError::WriterFailed { .. })), "{result:?}");
+    }
+    block_on(store.close());
 }

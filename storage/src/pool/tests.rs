@@ -463,7 +463,7 @@ fn a_snapshot_that_keeps_the_wal_past_its_limit_is_lost_and_the_wal_stays_bounde
 
 #[test]
 fn reads_that_are_stuck_in_their_sinks_do_not_hold_up_others() {
-    let Fixture { store, path: _, _dir, .. } = fixture_with(|o| o.pool_threads = 1);
+    let Fixture { store, _dir, .. } = fixture_with(|o| o.pool_threads = 1);
     write(&store, &insert(1)).expect("insert");
     let stuck = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (unblock, readers): (Vec<_>, Vec<_>) = (0..5)
@@ -491,7 +491,7 @@ fn reads_that_are_stuck_in_their_sinks_do_not_hold_up_others() {
 
 #[test]
 fn a_sink_that_panics_takes_its_own_statement_and_no_reader_with_it() {
-    let Fixture { store, path: _, _dir, .. } = fixture_with(|o| o.pool_threads = 1);
+    let Fixture { store, _dir, .. } = fixture_with(|o| o.pool_threads = 1);
     write(&store, &insert(1)).expect("insert");
     let panics: RowSink = Box::new(|_| panic!("a sink panics in a test"));
     let result = block_on(store.read(statement("SELECT v FROM t"), Limits::default(), panics));
@@ -501,7 +501,7 @@ fn a_sink_that_panics_takes_its_own_statement_and_no_reader_with_it() {
 
 #[test]
 fn a_sink_that_panics_on_the_writer_leaves_nobody_waiting() {
-    let Fixture { store, path: _, _dir, .. } = fixture();
+    let Fixture { store, _dir, .. } = fixture();
     let panics: RowSink = Box::new(|_| panic!("a sink panics in a test"));
     let write_it = statement("INSERT INTO t (v) VALUES (1) RETURNING v");
     let result = block_on(store.write(write_it, Durability::Fsynced, Limits::default(), panics));

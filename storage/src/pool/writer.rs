@@ -47,6 +47,8 @@ pub(crate) struct Writer {
     pub(super) held_since: HeldSince,
     pub(super) lease_id_last: u64,
     wal: WalPolicy,
+    /// Set once: why no transaction begins any more.
+    failed: Option<ExecuteError>,
 }
 
 /// What became of a client transaction that did not succeed.
@@ -93,7 +95,7 @@ impl Writer {
         engine.connection().set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
         schema::register_hidden_key(engine.connection(), None).map_err(sqlite)?;
         let catalog = CatalogVersion::default();
-        Ok(Self { engine, gate, mailbox, shared, catalog, held_since, lease_id_last: 0, wal })
+        Ok(Self { engine, gate, mailbox, shared, catalog, held_since, lease_id_last: 0, wal, failed: None })
     }
 
     /// Serves until the store closes, and gives the engine back.
@@ -270,6 +272,10 @@ impl Writer {
 
     /// Opens the SQLite transaction of a group or a lease; after an error none is open.
     pub(super) fn begin_group(&mut self) -> Result<(), ExecuteError> {
+        // Also for what was taken from the queue before the failure: a later sync may succeed without what an earlier one lost.
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
         let Err(error) = self.engine.begin() else {
             return Ok(());
         };
@@ -311,8 +317,12 @@ impl Writer {
 
     /// Stops writing for good, and says why to everybody.
     pub(super) fn fail(&mut self, error: &ExecuteError) -> ExecuteError {
+        if let Some(failed) = &self.failed {
+            return failed.clone();
+        }
         let failed = ExecuteError::WriterFailed { message: error.to_string() };
         error!(%error, "writes have stopped; reads go on");
+        self.failed = Some(failed.clone());
         self.mailbox.refuse_all(&failed);
         failed
     }
