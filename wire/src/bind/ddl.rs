@@ -34,7 +34,7 @@ pub(crate) fn bind_ddl(
             for column in &create.columns {
                 if columns.iter().any(|other: &ColumnSpec| other.name == column.name.text) {
                     let message = format!("column \"{}\" specified more than once", column.name.text);
-                    return Err(SqlError::new("42701", message).at(column.name.at));
+                    return Err(SqlError::new("42701", message));
                 }
                 columns.push(column_spec(env, text, column)?);
             }
