@@ -129,6 +129,27 @@ const DATABASE_SIZE_BY_NAME: Form = Pattern(
      NOT NULL THEN pg_raise('3D000', 'database \"' || {0} || '\" does not exist') END)",
 );
 
+/// The file's size as SQL: all of it is in `pg_default` (1663).
+macro_rules! tablespace_size_where {
+    ($condition:literal) => {
+        concat!(
+            "(SELECT CASE \"~t\".oid WHEN 1663 THEN (SELECT \"~p\".page_count FROM pragma_page_count('main') AS \"~p\") * ",
+            "(SELECT \"~p\".page_size FROM pragma_page_size('main') AS \"~p\") ELSE 0 END ",
+            "FROM pg_catalog.pg_tablespace AS \"~t\" WHERE ",
+            $condition,
+            ")"
+        )
+    };
+}
+
+const TABLESPACE_SIZE: Form = Pattern(tablespace_size_where!("\"~t\".oid = {0}"));
+
+const TABLESPACE_SIZE_BY_NAME: Form = Pattern(concat!(
+    "coalesce(",
+    tablespace_size_where!("\"~t\".spcname = {0}"),
+    ", CASE WHEN {0} IS NOT NULL THEN pg_raise('42704', 'tablespace \"' || {0} || '\" does not exist') END)"
+));
+
 /// Says yes for an object found by its OID, NULL for none.
 macro_rules! may_by_oid {
     ($table:literal, $object:literal, $privilege:literal, $kind:literal) => {
@@ -247,8 +268,8 @@ pub(super) static FUNCTIONS: &[Function] = function_table![
     "pg_total_relation_size"(REGCLASS) -> INT8, Volatile, TOTAL_SIZE;
     "pg_database_size"(OID) -> INT8, Volatile, DATABASE_SIZE;
     "pg_database_size"(NAME) -> INT8, Volatile, DATABASE_SIZE_BY_NAME;
-    "pg_tablespace_size"(OID) -> INT8, Volatile,
-        Pattern("(SELECT CASE \"~t\".oid WHEN 1663 THEN (SELECT \"~p\".page_count FROM pragma_page_count('main') AS \"~p\") * (SELECT \"~p\".page_size FROM pragma_page_size('main') AS \"~p\") ELSE 0 END FROM pg_catalog.pg_tablespace AS \"~t\" WHERE \"~t\".oid = {0})");
+    "pg_tablespace_size"(OID) -> INT8, Volatile, TABLESPACE_SIZE;
+    "pg_tablespace_size"(NAME) -> INT8, Volatile, TABLESPACE_SIZE_BY_NAME;
     "pg_tablespace_location"(OID) -> TEXT, Stable, Pattern("CASE WHEN {0} IS NOT NULL THEN '' END");
     "pg_is_in_recovery"() -> BOOL, Volatile, NO;
     "pg_my_temp_schema"() -> OID, Stable, NO;
@@ -522,6 +543,12 @@ mod tests {
         assert_eq!(call("pg_total_relation_size", &["20001"]), "8192");
         assert_eq!(call("pg_database_size", &["5"]), "12288");
         assert_eq!(call("pg_table_size", &["1259"]), "0");
+        assert_eq!(call("pg_tablespace_size", &["1663"]), "12288");
+        assert_eq!(call("pg_tablespace_size", &["1664"]), "0");
+        assert_eq!(call("pg_tablespace_size", &["1"]), "NULL");
+        assert_eq!(eval(TABLESPACE_SIZE_BY_NAME, &["'pg_default'"]), "12288");
+        assert_eq!(eval(TABLESPACE_SIZE_BY_NAME, &["'x'"]), "tablespace \"x\" does not exist (42704)");
+        assert_eq!(eval(TABLESPACE_SIZE_BY_NAME, &["NULL"]), "NULL");
     }
 
     #[test]
