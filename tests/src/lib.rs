@@ -5,6 +5,7 @@ pub mod generate;
 pub mod logs;
 pub mod model;
 pub mod node;
+pub mod open_transaction;
 pub mod oracle;
 pub mod psql;
 pub mod rng;
