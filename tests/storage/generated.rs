@@ -17,7 +17,7 @@ use tests::vectors::{line, sorted};
 
 #[test]
 fn the_engine_equals_the_reference_model_on_random_histories() {
-    for seed in seeds(0, 80) {
+    for seed in seeds(0, 40) {
         eprintln!("seed {seed}");
         run(seed, &[CaptureMode::Hook, CaptureMode::Trigger]);
     }
@@ -25,7 +25,7 @@ fn the_engine_equals_the_reference_model_on_random_histories() {
 
 #[test]
 fn the_reference_model_itself_converges_on_random_histories() {
-    for seed in seeds(0, 80) {
+    for seed in seeds(0, 40) {
         eprintln!("seed {seed}");
         run(seed, &[]);
     }

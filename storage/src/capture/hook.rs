@@ -12,6 +12,7 @@ use crate::crsql::replica::Replica;
 use crate::crsql::table::Table;
 use crate::sqlite::ffi::{self, api, sqlite3, sqlite3_value};
 use crate::sqlite::{Arg, Cell};
+use crate::value::affinity::Affinity;
 use crate::value::pack;
 
 type PreupdateFn = unsafe extern "C" fn(*mut c_void, *mut sqlite3, c_int, *const c_char, *const c_char, i64, i64);
@@ -98,6 +99,15 @@ struct Change<'a> {
     new_rowid: i64,
 }
 
+/// The old value as the column holds it: the default of a column that was added after the row was written reaches the hook
+/// without the column's REAL affinity, as an integer.
+fn converted(old: Cell<'_>, affinity: Affinity) -> Cell<'_> {
+    match (old, affinity) {
+        (Cell::Integer(i), Affinity::Real) => Cell::Real(i as f64),
+        _ => old,
+    }
+}
+
 /// Which side of a change to read.
 #[derive(Clone, Copy)]
 enum Side {
@@ -134,7 +144,8 @@ impl Change<'_> {
         let renamed = self.key_changed()?;
         let start = buffer.columns.len();
         for column in &self.table.columns {
-            if !self.cell(Side::New, column.position)?.same(self.cell(Side::Old, column.position)?) {
+            let (old, new) = (self.cell(Side::Old, column.position)?, self.cell(Side::New, column.position)?);
+            if !new.same(converted(old, column.affinity)) {
                 buffer.columns.push(column.number);
             }
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::capture::trigger;
 use crate::sqlite::db::Result;
 use crate::sqlite::{Cell, Db, SqliteError};
+use crate::value::affinity::Affinity;
 
 /// A captured column: neither key nor generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub struct Column {
     pub position: usize,
     pub name: String,
     pub not_null: bool,
+    pub affinity: Affinity,
 }
 
 /// A column of the key.
@@ -128,11 +130,12 @@ struct Declared {
     not_null: bool,
     key_position: usize,
     generated: bool,
+    affinity: Affinity,
 }
 
 fn declared_columns(db: Db, table: &str) -> Result<Vec<Declared>> {
     let mut columns = Vec::new();
-    db.prepare("SELECT cid, name, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1)")?.each(
+    db.prepare("SELECT cid, name, \"notnull\", pk, hidden, type FROM pragma_table_xinfo(?1)")?.each(
         &[Cell::Text(table.as_bytes())],
         |row| {
             columns.push(Declared {
@@ -141,6 +144,7 @@ fn declared_columns(db: Db, table: &str) -> Result<Vec<Declared>> {
                 not_null: row.integer(2) != 0,
                 key_position: usize::try_from(row.integer(3)).unwrap_or(0),
                 generated: row.integer(4) >= 2,
+                affinity: Affinity::of_type(&row.string(5)),
             });
             Ok(())
         },
@@ -183,7 +187,8 @@ fn read_table(db: Db, number: u32, name: &str) -> Result<Table> {
         .filter(|c| c.key_position == 0 && !c.generated)
         .filter_map(|c| {
             let number = *numbers.get(&c.name)?;
-            Some(Column { number, position: c.position, name: c.name.clone(), not_null: c.not_null })
+            let (position, name) = (c.position, c.name.clone());
+            Some(Column { number, position, name, not_null: c.not_null, affinity: c.affinity })
         })
         .collect();
     Ok(Table {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::value::affinity::Affinity;
+
 /// All replicated tables and their indexes at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
@@ -43,16 +45,6 @@ pub enum Origin {
 pub struct PgType {
     pub oid: u32,
     pub typmod: i32,
-}
-
-/// SQLite's column affinity (<https://www.sqlite.org/datatype3.html#determination_of_column_affinity>).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Affinity {
-    Integer,
-    Text,
-    Blob,
-    Real,
-    Numeric,
 }
 
 #[derive(Debug, Clone, PartialEq)]

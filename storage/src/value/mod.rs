@@ -1,5 +1,6 @@
 //! A cell as SQLite stores it: five storage classes, owned and borrowed.
 
+pub mod affinity;
 pub mod pack;
 
 /// An owned cell.
