@@ -11,7 +11,7 @@ use storage::schema::model::{PgType, Table};
 use crate::function::Form;
 use crate::plan::SessionValue;
 use crate::sql::ast::{BoolTest, FrameUnit, JoinKind, LiteralRef, Quantifier, SetOperator};
-use crate::types::Representation;
+use crate::types::{Representation, oid};
 
 /// An expression and its type.
 #[derive(Debug, Clone)]
@@ -51,7 +51,11 @@ pub(crate) enum Node {
         loose: bool,
     },
     Constant(Value),
-    Parameter(u16),
+    /// `$n`, counted from 0. `loose` as for a literal.
+    Parameter {
+        index: u16,
+        loose: bool,
+    },
     Session(SessionValue),
     Column(ColumnRef),
     Apply {
@@ -338,6 +342,14 @@ pub(crate) enum Statement {
 }
 
 impl Expr {
+    /// An untyped literal or parameter for a BLOB column of a schema file may be text.
+    pub(crate) fn loosen(&mut self) {
+        if let (Node::Literal { loose, .. } | Node::Parameter { loose, .. }, oid::BYTEA) = (&mut self.node, self.ty.oid)
+        {
+            *loose = true;
+        }
+    }
+
     /// A typed expression without a modifier.
     pub(crate) fn new(node: Node, oid: u32, at: u32) -> Self {
         Self { node, ty: PgType { oid, typmod: -1 }, at }
@@ -349,7 +361,7 @@ impl Expr {
             Node::Null
             | Node::Literal { .. }
             | Node::Constant(_)
-            | Node::Parameter(_)
+            | Node::Parameter { .. }
             | Node::Session(_)
             | Node::Column(_) => {}
             Node::Apply { args, .. } | Node::And(args) | Node::Or(args) | Node::Coalesce(args) | Node::Array(args) => {
@@ -401,7 +413,7 @@ impl Expr {
             Node::Null
             | Node::Literal { .. }
             | Node::Constant(_)
-            | Node::Parameter(_)
+            | Node::Parameter { .. }
             | Node::Session(_)
             | Node::Column(_)
             | Node::Apply { .. }

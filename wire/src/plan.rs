@@ -1,10 +1,13 @@
 //! A translated statement: what the session executes. Immutable and shared through the plan cache.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use storage::{Ddl, Value};
 
-use crate::types::Representation;
+use crate::error::SqlError;
+use crate::session::settings::Formats;
+use crate::types::{self, Representation, oid};
 
 /// One translated statement.
 #[derive(Debug, Clone)]
@@ -16,6 +19,33 @@ pub struct Plan {
     pub param_types: Vec<u32>,
     /// RowDescription; empty means NoData.
     pub columns: Vec<ResultColumn>,
+}
+
+impl Plan {
+    /// Reads a parameter's text into the storage form of its type.
+    ///
+    /// # Errors
+    /// The type's.
+    pub(crate) fn decode_text(&self, index: usize, text: &str, formats: &Formats) -> Result<Value, SqlError> {
+        let type_oid = self.param_types.get(index).copied().unwrap_or(oid::UNKNOWN);
+        let loose = match &self.action {
+            Action::Sql(sql) => u16::try_from(index).is_ok_and(|index| sql.loose_params.contains(&index)),
+            Action::Ddl(_) | Action::Utility(_) | Action::Empty => false,
+        };
+        if loose { types::bytea_or_text(text) } else { types::text::decode(type_oid, text, formats) }
+    }
+
+    /// What a decoded parameter is where its type itself is wanted: one that a BLOB column takes as text may stand
+    /// elsewhere in the statement too.
+    ///
+    /// # Errors
+    /// 22P02 if the text is no bytea.
+    pub(crate) fn typed(&self, index: usize, value: Value) -> Result<Value, SqlError> {
+        match (self.param_types.get(index), value) {
+            (Some(&oid::BYTEA), Value::Text(text)) => types::text::bytea(&text).map(Value::Blob),
+            (_, value) => Ok(value),
+        }
+    }
 }
 
 /// What executing a plan does.
@@ -44,6 +74,8 @@ pub struct SqlAction {
     pub repeatable: bool,
     /// Must run on the pool from the start (whole-table scans known to be long).
     pub offload: bool,
+    /// The parameters that stand somewhere as [`Slot::LooseParameter`].
+    pub loose_params: BTreeSet<u16>,
     /// For an INSERT: finds the key that is there already, for 23505's detail.
     pub duplicate_probe: Option<DuplicateProbe>,
 }
@@ -67,6 +99,8 @@ pub enum Access {
 pub enum Slot {
     /// `$n`, counted from 0, decoded to the storage form of its type.
     Parameter(u16),
+    /// `$n` for a BLOB column of a schema file: a text that is not in hex format stays text.
+    LooseParameter(u16),
     /// The n-th literal lifted from the text (see [`Planned::literals`]).
     Literal(u16),
     /// A value of the session or transaction.

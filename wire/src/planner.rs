@@ -15,7 +15,7 @@ use crate::bind::{self, Binder};
 use crate::emit::{self, LiteralUse};
 use crate::error::SqlError;
 use crate::ir;
-use crate::plan::{Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, SqlAction, Tag, Utility};
+use crate::plan::{Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, Slot, SqlAction, Tag, Utility};
 use crate::session::settings::Formats;
 use crate::sql::ast::Statement;
 use crate::sql::lexer::{self, Kind, Token};
@@ -256,7 +256,12 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
             None
         }
     };
+    let loose = |slot: &Slot| match slot {
+        Slot::LooseParameter(index) => Some(*index),
+        Slot::Parameter(_) | Slot::Literal(_) | Slot::Session(_) | Slot::Constant(_) => None,
+    };
     let action = SqlAction {
+        loose_params: emitted.slots.iter().filter_map(loose).collect(),
         sql: emitted.sql.into(),
         slots: emitted.slots,
         access,
@@ -336,8 +341,8 @@ fn converted(source: &str, literals: &[Token], uses: &[LiteralUse], formats: &Fo
     for used in uses {
         let raw = bind::literal_text(source, literals, used.literal)?;
         let at = literals.get(usize::from(used.literal.index)).map_or(0, |token| token.start);
-        let as_text = used.loose && !raw.starts_with("\\x");
-        let value = if as_text { Ok(Value::Text(raw)) } else { text::decode(used.type_oid, &raw, formats) };
+        let value =
+            if used.loose { crate::types::bytea_or_text(&raw) } else { text::decode(used.type_oid, &raw, formats) };
         values.push(value.map_err(|error| error.at(at))?);
     }
     Ok(values)

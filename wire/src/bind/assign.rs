@@ -22,7 +22,6 @@ impl Binder<'_> {
     pub(super) fn assign(&mut self, expr: Expr, table: &Table, column: &Column) -> Result<Expr, SqlError> {
         let (from, at) = (expr.ty.oid, expr.at);
         let target = reported_type(column);
-        let loose = table.origin == Origin::File && target.oid == oid::BYTEA;
         let Some(mut converted) = self.try_coerce(expr, target, CastContext::Assignment)? else {
             let message = format!(
                 "column \"{}\" is of type {} but expression is of type {}",
@@ -34,8 +33,8 @@ impl Binder<'_> {
                 .hint("You will need to rewrite or cast the expression.")
                 .at(at));
         };
-        if let (true, Node::Literal { loose, .. }) = (loose, &mut converted.node) {
-            *loose = true;
+        if table.origin == Origin::File {
+            converted.loosen();
         }
         Ok(converted)
     }
@@ -165,7 +164,7 @@ pub(super) fn freeze(mut expr: Expr, env: &Env<'_>, text: &str, literals: &[lexe
         Node::Null
         | Node::Literal { .. }
         | Node::Constant(_)
-        | Node::Parameter(_)
+        | Node::Parameter { .. }
         | Node::Session(_)
         | Node::Column(_)
         | Node::InQuery { .. }
@@ -178,7 +177,10 @@ pub(super) fn freeze(mut expr: Expr, env: &Env<'_>, text: &str, literals: &[lexe
 
 /// An expression that may be written twice: it costs nothing and is the same each time.
 pub(super) fn is_simple(expr: &Expr) -> bool {
-    matches!(&expr.node, Node::Null | Node::Literal { .. } | Node::Constant(_) | Node::Parameter(_) | Node::Session(_))
+    matches!(
+        &expr.node,
+        Node::Null | Node::Literal { .. } | Node::Constant(_) | Node::Parameter { .. } | Node::Session(_)
+    )
 }
 
 /// NULL as a value of a column's type.

@@ -127,9 +127,9 @@ impl Binder<'_> {
     /// Gives an untyped literal, NULL or parameter its type.
     fn resolve_unknown(&mut self, expr: Expr, target: u32) -> Result<Expr, SqlError> {
         let at = expr.at;
-        if let Node::Parameter(index) = expr.node {
+        if let Node::Parameter { index, .. } = expr.node {
             self.fix_parameter(index, target, at)?;
-            return Ok(Expr::new(Node::Parameter(index), target, at));
+            return Ok(Expr::new(Node::Parameter { index, loose: false }, target, at));
         }
         if let (Node::Literal { literal, .. }, true) = (&expr.node, needs_lookup(target)) {
             let text = Expr::new(Node::Literal { literal: *literal, loose: false }, oid::TEXT, at);

@@ -25,7 +25,7 @@ impl Binder<'_> {
             ExprKind::Default => Err(SqlError::new("42601", "DEFAULT is not allowed in this context").at(at)),
             ExprKind::Parameter(index) => {
                 let known = self.parameter(*index).unwrap_or(oid::UNKNOWN);
-                Ok(Expr::new(Node::Parameter(*index), known, at))
+                Ok(Expr::new(Node::Parameter { index: *index, loose: false }, known, at))
             }
             ExprKind::Column(parts) => self.resolve_column(parts, at),
             ExprKind::Star(_) => Err(SqlError::new("42601", "row expansion via \"*\" is not supported here").at(at)),
@@ -224,7 +224,7 @@ impl Binder<'_> {
         let mut out = Vec::with_capacity(args.len());
         for (arg, declared) in args.into_iter().zip(declared) {
             if *declared == oid::ANY
-                && let Node::Parameter(index) = arg.node
+                && let Node::Parameter { index, .. } = arg.node
                 && arg.ty.oid == oid::UNKNOWN
             {
                 self.fix_parameter(index, oid::ANY, arg.at)?;
@@ -459,14 +459,12 @@ impl Binder<'_> {
     }
 }
 
-/// Beside a BLOB column of a schema file, an untyped literal may be text.
-fn loosen(mut args: Vec<Expr>) -> Vec<Expr> {
+/// Beside a BLOB column of a schema file, an untyped literal or parameter may be text.
+pub(super) fn loosen(mut args: Vec<Expr>) -> Vec<Expr> {
     let dynamic = args.iter().any(|arg| matches!(&arg.node, Node::Column(column) if column.representation == crate::types::Representation::Dynamic));
     if dynamic {
         for arg in &mut args {
-            if let (Node::Literal { loose, .. }, oid::BYTEA) = (&mut arg.node, arg.ty.oid) {
-                *loose = true;
-            }
+            arg.loosen();
         }
     }
     args

@@ -23,6 +23,7 @@ mod from;
 mod group;
 mod insert;
 mod label;
+mod misspelt;
 mod object_name;
 mod overload;
 mod predicate;

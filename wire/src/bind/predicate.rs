@@ -24,7 +24,7 @@ fn negate(expr: Expr, negated: bool) -> Expr {
 impl Binder<'_> {
     pub(super) fn is_null(&mut self, arg: &ast::Expr, negated: bool, at: u32) -> Result<Expr, SqlError> {
         let arg = self.expr(arg)?;
-        let undetermined = matches!(arg.node, Node::Parameter(_)) && arg.ty.oid == oid::UNKNOWN;
+        let undetermined = matches!(arg.node, Node::Parameter { .. }) && arg.ty.oid == oid::UNKNOWN;
         let arg = if undetermined { arg } else { self.settle(arg)? };
         Ok(Expr::new(Node::IsNull { arg: Box::new(arg), negated }, oid::BOOL, at))
     }
@@ -121,12 +121,13 @@ impl Binder<'_> {
             && fits(common)
             && self.lists_by_value(common)
         {
-            let arg = Box::new(self.coerce(arg, common)?);
-            let mut converted = Vec::with_capacity(members.len());
-            for member in members {
+            let mut converted = Vec::with_capacity(members.len() + 1);
+            for member in std::iter::once(arg).chain(members) {
                 converted.push(self.coerce(member, common)?);
             }
-            return Ok(Expr::new(Node::In { arg, list: converted, negated }, oid::BOOL, at));
+            let mut list = super::expr::loosen(converted);
+            let arg = Box::new(list.remove(0));
+            return Ok(Expr::new(Node::In { arg, list, negated }, oid::BOOL, at));
         }
         let mut tests = Vec::with_capacity(members.len());
         for member in members {
@@ -214,7 +215,7 @@ impl Binder<'_> {
 
     /// A parameter that was unknown when it was bound may have its type by now.
     pub(super) fn refreshed(&mut self, expr: Expr) -> Expr {
-        if let (Node::Parameter(index), oid::UNKNOWN) = (&expr.node, expr.ty.oid) {
+        if let (Node::Parameter { index, .. }, oid::UNKNOWN) = (&expr.node, expr.ty.oid) {
             let known = self.parameter(*index).unwrap_or(oid::UNKNOWN);
             return Expr { ty: plain(known), ..expr };
         }

@@ -3,6 +3,7 @@
 use storage::schema::model::PgType;
 
 use super::Binder;
+use super::misspelt::Nearest;
 use crate::error::SqlError;
 use crate::ir::{ColumnRef, Expr, Node};
 use crate::sql::ast::Name;
@@ -118,7 +119,7 @@ impl Binder<'_> {
         }
         self.whole_row(name, at)?;
         let error = SqlError::new("42703", format!("column \"{name}\" does not exist")).at(at);
-        Err(self.suggest(error, name))
+        Err(self.suggest(error, None, name))
     }
 
     /// A relation's name where a column is expected: the value of a function, or a row, which is not supported.
@@ -150,7 +151,7 @@ impl Binder<'_> {
                 }
                 (None, _) => {
                     let error = SqlError::new("42703", format!("column {table}.{name} does not exist")).at(at);
-                    Err(self.suggest(error, name))
+                    Err(self.suggest(error, Some(table), name))
                 }
             };
         }
@@ -169,22 +170,18 @@ impl Binder<'_> {
         }
     }
 
-    /// PostgreSQL's hint for a misspelt column: one at most two edits away and less than half the name.
-    fn suggest(&self, error: SqlError, name: &str) -> SqlError {
-        let mut best: Option<(usize, String)> = None;
+    /// Adds PostgreSQL's hint for a misspelt column.
+    fn suggest(&self, error: SqlError, table: Option<&str>, name: &str) -> SqlError {
+        let mut nearest = Nearest::new(table, name);
         let items = self.scopes.iter().rev().flat_map(|scope| &scope.items).filter(|item| item.name_visible);
         for item in items {
             let Some(table) = &item.name else { continue };
             for column in item.columns.iter().filter(|column| !column.hidden) {
-                let distance = edits(name, &column.name);
-                let close = distance <= 3 && distance * 2 <= name.chars().count();
-                if close && best.as_ref().is_none_or(|(least, _)| distance < *least) {
-                    best = Some((distance, format!("{table}.{}", column.name)));
-                }
+                nearest.offer(table, &column.name);
             }
         }
-        match best {
-            Some((_, column)) => error.hint(format!("Perhaps you meant to reference the column \"{column}\".")),
+        match nearest.hint() {
+            Some(hint) => error.hint(hint),
             None => error,
         }
     }
@@ -216,20 +213,4 @@ impl Binder<'_> {
         }
         Err(self.missing_table(&table.text, at))
     }
-}
-
-/// Levenshtein's distance, for short names.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -66,7 +66,7 @@ fn slot_value(slot: &Slot, literals: &[Value]) -> Value {
     match slot {
         Slot::Literal(at) => literals[usize::from(*at)].clone(),
         Slot::Constant(value) => value.clone(),
-        Slot::Parameter(_) => Value::Null,
+        Slot::Parameter(_) | Slot::LooseParameter(_) => Value::Null,
         Slot::Session(SessionValue::CurrentDatabase) => Value::Text("corrosion".into()),
         Slot::Session(_) => Value::Text("UTC".into()),
     }

@@ -30,7 +30,8 @@ impl Emitter {
                 self.literal(LiteralUse { literal: *literal, type_oid: expr.ty.oid, loose: *loose });
             }
             Node::Constant(value) => self.constant(value),
-            Node::Parameter(index) => self.slot(Slot::Parameter(*index)),
+            Node::Parameter { index, loose: false } => self.slot(Slot::Parameter(*index)),
+            Node::Parameter { index, loose: true } => self.slot(Slot::LooseParameter(*index)),
             Node::Session(value) => self.slot(Slot::Session(value.clone())),
             Node::Column(column) => {
                 self.relation(column.relation);

@@ -83,7 +83,7 @@ pub(crate) fn constant(expr: &Expr) -> Result<Option<Value>, SqlError> {
     for slot in &emitter.out.slots {
         match slot {
             Slot::Constant(value) => values.push(value.clone()),
-            Slot::Parameter(_) | Slot::Literal(_) | Slot::Session(_) => return Ok(None),
+            Slot::Parameter(_) | Slot::LooseParameter(_) | Slot::Literal(_) | Slot::Session(_) => return Ok(None),
         }
     }
     let evaluate = || -> storage::rusqlite::Result<Value> {

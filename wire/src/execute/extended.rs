@@ -43,13 +43,8 @@ impl Executor {
         self.check_not_failed(&statement.planned.plan.action)?;
         let statement = self.refreshed(bind.statement, statement)?;
         let plan = &statement.planned.plan;
-        let params = values::decode_params(
-            bind.statement,
-            &plan.param_types,
-            &bind.param_formats,
-            &bind.params,
-            self.settings.formats(),
-        )?;
+        let params =
+            values::decode_params(bind.statement, plan, &bind.param_formats, &bind.params, self.settings.formats())?;
         let columns = self.columns(&statement.planned)?;
         let formats = widen_formats(&bind.result_formats, columns.plan.columns.len(), FormatsOf::Columns)?;
         let portal =

@@ -330,8 +330,10 @@ impl Executor {
     /// The values of a statement's slots.
     fn slots(&self, sql: &SqlAction, execution: &Execution<'_>) -> Result<Vec<Value>, SqlError> {
         let missing = || SqlError::new(sqlstate::INTERNAL_ERROR, "a plan names a value that was not bound");
+        let parameter = |n: &u16| execution.params.get(usize::from(*n)).cloned().ok_or_else(missing);
         let value = |slot: &Slot| match slot {
-            Slot::Parameter(n) => execution.params.get(usize::from(*n)).cloned().ok_or_else(missing),
+            Slot::Parameter(n) => execution.planned.plan.typed(usize::from(*n), parameter(n)?),
+            Slot::LooseParameter(n) => parameter(n),
             Slot::Literal(n) => execution.planned.literals.get(usize::from(*n)).cloned().ok_or_else(missing),
             Slot::Session(fact) => Ok(self.session_value(fact)),
             Slot::Constant(value) => Ok(value.clone()),

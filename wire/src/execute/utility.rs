@@ -154,8 +154,7 @@ impl Executor {
         let Action::Utility(Utility::Execute { name, arguments }) = &planned.plan.action else {
             return Ok((planned.clone(), Vec::new()));
         };
-        let types = &inner.planned.plan.param_types;
-        let values = values::decode_arguments(name, types, arguments, self.settings.formats())?;
+        let values = values::decode_arguments(name, &inner.planned.plan, arguments, self.settings.formats())?;
         Ok((inner.planned.clone(), values))
     }
 }

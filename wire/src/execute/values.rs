@@ -5,7 +5,7 @@ use std::sync::Arc;
 use storage::{Value, ValueRef};
 
 use crate::error::{SqlError, sqlstate};
-use crate::plan::ResultColumn;
+use crate::plan::{Plan, ResultColumn};
 use crate::protocol::Format;
 use crate::session::portal::{FormatsOf, widen_formats};
 use crate::session::settings::Formats;
@@ -17,12 +17,13 @@ use crate::types;
 /// 08P01 when the counts do not match, and the types' own errors for values that are none of theirs.
 pub(crate) fn decode_params(
     statement: &str,
-    types: &[u32],
+    plan: &Plan,
     formats: &[Format],
     params: &[Option<&[u8]>],
     settings: &Formats,
 ) -> Result<Vec<Value>, SqlError> {
     let formats = widen_formats(formats, params.len(), FormatsOf::Parameters)?;
+    let types = &plan.param_types;
     if params.len() != types.len() {
         return Err(SqlError::new(
             sqlstate::PROTOCOL_VIOLATION,
@@ -33,11 +34,12 @@ pub(crate) fn decode_params(
             ),
         ));
     }
-    let decode = |((oid, format), param): ((&u32, &Format), &Option<&[u8]>)| match param {
-        None => Ok(Value::Null),
-        Some(bytes) => types::decode(*oid, *format, bytes, settings),
+    let decode = |(index, (format, param)): (usize, (&Format, &Option<&[u8]>))| match (param, format) {
+        (None, _) => Ok(Value::Null),
+        (Some(bytes), Format::Text) => plan.decode_text(index, types::utf8(bytes)?, settings),
+        (Some(bytes), Format::Binary) => types::decode(plan.param_types[index], *format, bytes, settings),
     };
-    types.iter().zip(formats.iter()).zip(params).map(decode).collect()
+    formats.iter().zip(params).enumerate().map(decode).collect()
 }
 
 /// Decodes the arguments of `EXECUTE name (..)`, which come as texts.
@@ -46,10 +48,11 @@ pub(crate) fn decode_params(
 /// 42601 when their number is wrong, and the types' own errors.
 pub(crate) fn decode_arguments(
     statement: &str,
-    types: &[u32],
+    plan: &Plan,
     arguments: &[Option<String>],
     settings: &Formats,
 ) -> Result<Vec<Value>, SqlError> {
+    let types = &plan.param_types;
     if arguments.len() != types.len() {
         return Err(SqlError::new(
             sqlstate::SYNTAX_ERROR,
@@ -57,11 +60,11 @@ pub(crate) fn decode_arguments(
         )
         .detail(format!("Expected {} parameters but got {}.", types.len(), arguments.len())));
     }
-    let decode = |(oid, argument): (&u32, &Option<String>)| match argument {
+    let decode = |(index, argument): (usize, &Option<String>)| match argument {
         None => Ok(Value::Null),
-        Some(text) => types::text::decode(*oid, text, settings),
+        Some(text) => plan.decode_text(index, text, settings),
     };
-    types.iter().zip(arguments).map(decode).collect()
+    arguments.iter().enumerate().map(decode).collect()
 }
 
 /// Appends a cell that is not NULL in the format the client asked for.

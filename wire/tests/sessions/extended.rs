@@ -1,6 +1,6 @@
 //! The extended protocol.
 
-use crate::harness::{Client, LARGE, Node, bind, close, describe, execute, flush, parse, sync};
+use crate::harness::{Client, LARGE, Node, bind, bind_in, close, describe, execute, flush, parse, sync};
 
 const INT8: u32 = 20;
 
@@ -156,5 +156,66 @@ fn a_plan_follows_the_schema_but_never_changes_its_columns() {
     assert_eq!(client.until_ready(), "2 D(10) C(SELECT 1) Z(I)");
     client.send(&run("star"));
     assert_eq!(client.until_ready(), "E(0A000) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_text_for_a_blob_key_of_a_schema_file_is_one_key_whether_literal_or_parameter() {
+    let node = Node::start();
+    node.load_file("CREATE TABLE item (id BLOB NOT NULL PRIMARY KEY, n INTEGER);");
+    let mut client = node.client();
+    assert_eq!(client.query("insert into item values ('some-id', 1), ('\\x6869', 2)"), "C(INSERT 0 2) Z(I)");
+    let find = "select n from item where id = $1";
+    let seen = play(
+        &mut client,
+        &[
+            parse("f", find, &[]),
+            bind("", "f", &[Some("some-id")]),
+            execute("", 0),
+            bind("", "f", &[Some("\\x6869")]),
+            execute("", 0),
+            bind_in(1, "", "f", &[Some(b"hi")]),
+            execute("", 0),
+            bind_in(1, "", "f", &[Some(b"some-id")]),
+            execute("", 0),
+            sync(),
+        ],
+    );
+    assert_eq!(
+        seen, "1 2 D(1) C(SELECT 1) 2 D(2) C(SELECT 1) 2 D(2) C(SELECT 1) 2 C(SELECT 0) Z(I)",
+        "a binary value is bytes, whatever they spell"
+    );
+    let insert = "insert into item values ($1, $2) on conflict (id) do update set n = excluded.n";
+    let upserts: Vec<Vec<u8>> = [("some-id", "3"), ("\\x6869", "4"), ("new", "5")]
+        .iter()
+        .flat_map(|(id, n)| [bind("", "i", &[Some(id), Some(n)]), execute("", 0)])
+        .collect();
+    let binary = bind_in(1, "", "i", &[Some(b"new"), Some(&6_i64.to_be_bytes())]);
+    play(&mut client, &[parse("i", insert, &[]), upserts.concat(), binary, execute("", 0), sync()]);
+    assert_eq!(
+        client.query("select n from item order by n"),
+        "T(n) D(3) D(4) D(5) D(6) C(SELECT 4) Z(I)",
+        "bytes and text are two keys"
+    );
+    assert_eq!(
+        client.query("select n from item where id in ('some-id', 'new') order by n"),
+        "T(n) D(3) D(5) C(SELECT 2) Z(I)"
+    );
+    client.query("prepare p as select n from item where id = $1");
+    assert_eq!(client.query("execute p('some-id')"), "T(n) D(3) C(SELECT 1) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_parameter_that_is_text_for_a_blob_column_is_bytes_where_a_function_wants_them() {
+    let node = Node::start();
+    node.load_file("CREATE TABLE item (id BLOB NOT NULL PRIMARY KEY, n INTEGER);");
+    let mut client = node.client();
+    client.query("insert into item values ('abc', 1)");
+    let find = "select n, length($1::bytea) from item where id = $1";
+    let messages = [parse("f", find, &[]), bind("", "f", &[Some("abc")]), execute("", 0), sync()];
+    assert_eq!(play(&mut client, &messages), "1 2 D(1,3) C(SELECT 1) Z(I)");
+    let broken = [bind("", "f", &[Some("a\\b")]), execute("", 0), sync()];
+    assert_eq!(play(&mut client, &broken), "2 E(22P02) Z(I)");
     node.stop();
 }

@@ -54,6 +54,12 @@ impl Node {
         client
     }
 
+    /// Applies a schema file.
+    pub(crate) fn load_file(&self, text: &str) {
+        let files = vec![storage::schema::SchemaFile { path: "a.sql".into(), text: text.into() }];
+        self.runtime.block_on(self.store.apply_schema_files(files)).expect("the file is in order");
+    }
+
     pub(crate) fn stop(mut self) {
         self.shutdown.cancel();
         self.runtime.block_on(async {
@@ -213,15 +219,22 @@ pub(crate) fn parse(name: &str, sql: &str, types: &[u32]) -> Vec<u8> {
 }
 
 pub(crate) fn bind(portal: &str, statement: &str, params: &[Option<&str>]) -> Vec<u8> {
+    let params: Vec<Option<&[u8]>> = params.iter().map(|param| param.map(str::as_bytes)).collect();
+    bind_in(0, portal, statement, &params)
+}
+
+/// A Bind whose parameters are all in that format: 0 text, 1 binary.
+pub(crate) fn bind_in(format: u16, portal: &str, statement: &str, params: &[Option<&[u8]>]) -> Vec<u8> {
     let mut body = format!("{portal}\0{statement}\0").into_bytes();
-    body.extend_from_slice(&0_u16.to_be_bytes());
+    body.extend_from_slice(&1_u16.to_be_bytes());
+    body.extend_from_slice(&format.to_be_bytes());
     body.extend_from_slice(&u16::try_from(params.len()).expect("few").to_be_bytes());
     for param in params {
         match param {
             None => body.extend_from_slice(&(-1_i32).to_be_bytes()),
-            Some(text) => {
-                body.extend_from_slice(&u32::try_from(text.len()).expect("short").to_be_bytes());
-                body.extend_from_slice(text.as_bytes());
+            Some(value) => {
+                body.extend_from_slice(&u32::try_from(value.len()).expect("short").to_be_bytes());
+                body.extend_from_slice(value);
             }
         }
     }

@@ -104,11 +104,14 @@ impl Database {
 
     fn bound(&self, slot: &Slot, planned: &Planned, parameters: &[Option<&str>]) -> Result<Value, SqlError> {
         Ok(match slot {
-            Slot::Parameter(index) => {
+            Slot::Parameter(index) | Slot::LooseParameter(index) => {
                 let index = usize::from(*index);
                 match parameters.get(index).copied().flatten() {
                     None => Value::Null,
-                    Some(given) => text::decode(planned.plan.param_types[index], given, &self.formats)?,
+                    Some(given) if matches!(slot, Slot::LooseParameter(_)) => {
+                        planned.plan.decode_text(index, given, &self.formats)?
+                    }
+                    Some(given) => planned.plan.typed(index, planned.plan.decode_text(index, given, &self.formats)?)?,
                 }
             }
             Slot::Literal(index) => planned.literals[usize::from(*index)].clone(),
