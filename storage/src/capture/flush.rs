@@ -115,6 +115,9 @@ impl Segment<'_> {
         stamper: &mut Stamper,
         log: &mut LogWriter,
     ) -> Result<()> {
+        if self.flush_single(replica.db, statements, stamper, log)? {
+            return Ok(());
+        }
         let (keys, slots_of) = self.distinct_keys();
         let mut slots = vec![Slot::default(); keys.len()];
         let mut bytes = Vec::with_capacity(keys.len() * 16);
@@ -134,6 +137,30 @@ impl Segment<'_> {
             log.push(self.table.number, *key);
         }
         result
+    }
+
+    /// The short way of a lone insertion whose row has no record yet: one statement finds that out and writes the record.
+    /// `false` if nothing was done.
+    fn flush_single(
+        &self,
+        db: Db,
+        statements: &mut super::metadata::Statements,
+        stamper: &mut Stamper,
+        log: &mut LogWriter,
+    ) -> Result<bool> {
+        let [captured] = self.operations else { return Ok(false) };
+        if captured.operation != Operation::Insert || !self.table.has_short_records() {
+            return Ok(false);
+        }
+        let (key, columns) = (self.buffer.key(captured.key), self.table.columns.len());
+        let mut meta = Vec::with_capacity(32);
+        RowMeta::encode_fresh(&mut meta, columns, &fresh_clock(stamper));
+        let written = statements.put_new_meta(db, self.table, key, &meta)?;
+        if written {
+            stamper.next_seq += columns as u64;
+            log.push(self.table.number, key);
+        }
+        Ok(written)
     }
 
     /// The touched keys, ascending, and for each operation the slots of its key and of the key it had before.
@@ -189,7 +216,7 @@ impl Work<'_> {
         let table = self.table;
         let all = table.columns.iter().map(|c| c.number);
         match captured.operation {
-            Operation::Insert if !existed && self.table.dense && !self.table.columns.is_empty() => {
+            Operation::Insert if !existed && self.table.has_short_records() => {
                 self.insert_fresh(slot, stamper);
                 return Ok(());
             }
@@ -221,8 +248,7 @@ impl Work<'_> {
 
     fn insert_fresh(&mut self, slot: u32, stamper: &mut Stamper) {
         let start = self.bytes.len();
-        let clock = Clock { site: 0, version: stamper.version, seq: stamper.next_seq, ts: stamper.ts };
-        RowMeta::encode_fresh(&mut self.bytes, self.table.columns.len(), &clock);
+        RowMeta::encode_fresh(&mut self.bytes, self.table.columns.len(), &fresh_clock(stamper));
         stamper.next_seq += self.table.columns.len() as u64;
         self.slots[slot as usize] = Slot { start, length: self.bytes.len() - start, exists: true };
     }
@@ -243,6 +269,11 @@ impl Work<'_> {
         self.meta.encode(&mut self.bytes);
         self.slots[slot as usize] = Slot { start, length: self.bytes.len() - start, exists: true };
     }
+}
+
+/// The clock of the next cell that this node writes.
+fn fresh_clock(stamper: &Stamper) -> Clock {
+    Clock { site: 0, version: stamper.version, seq: stamper.next_seq, ts: stamper.ts }
 }
 
 fn stage(replica: &Replica, keys: &[Key<'_>], slots: &[Slot], mut bytes: Vec<u8>) {

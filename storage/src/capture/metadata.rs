@@ -42,6 +42,7 @@ impl Staging {
 pub enum Purpose {
     Get,
     Put,
+    PutNew,
     PutMany,
     Scan,
     DeleteRow,
@@ -52,7 +53,7 @@ pub enum Purpose {
     Column(u16),
 }
 
-/// Statements kept per table and purpose. Bounded by tables x (columns x 2 + 8).
+/// Statements kept per table and purpose. Bounded by tables x (columns x 2 + 9).
 #[derive(Debug, Default)]
 pub struct Statements {
     by_purpose: HashMap<(u32, Purpose), Stmt>,
@@ -155,6 +156,16 @@ impl Statements {
             format!("INSERT OR REPLACE INTO {} (key, meta) VALUES (?1, ?2)", table.rows_name())
         })?
         .run(&[key_cell(key), Cell::Blob(meta)])
+    }
+
+    /// Writes a row's record unless it has one; returns whether it did.
+    pub fn put_new_meta(&mut self, db: Db, table: &Table, key: Key<'_>, meta: &[u8]) -> Result<bool> {
+        let before = db.total_changes();
+        self.get(db, table, Purpose::PutNew, || {
+            format!("INSERT INTO {} (key, meta) VALUES (?1, ?2) ON CONFLICT DO NOTHING", table.rows_name())
+        })?
+        .run(&[key_cell(key), Cell::Blob(meta)])?;
+        Ok(db.total_changes() != before)
     }
 
     /// Writes all staged records.

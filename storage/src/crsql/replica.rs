@@ -34,6 +34,8 @@ pub struct OpenVersion {
 #[derive(Debug, Default)]
 pub struct Inner {
     pub catalog: Rc<Catalog>,
+    /// As the open transaction found it; what a rollback returns to.
+    catalog_at_begin: Rc<Catalog>,
     pub sites: Sites,
     pub buffer: Buffer,
     /// This node's newest version before the open one; `None` until read in this transaction.
@@ -244,6 +246,7 @@ impl Replica {
         let before = self.internal.replace(true);
         let result = inner.refresh_catalog(db);
         self.internal.set(before);
+        inner.catalog_at_begin = Rc::clone(&inner.catalog);
         result
     }
 
@@ -353,8 +356,12 @@ impl Inner {
     fn forget(&mut self) {
         self.sites.clear();
         self.ledger.clear();
-        self.catalog = Rc::default();
-        self.statements.clear();
+        // Read inside the transaction it would carry a schema version that another schema may get. Kept otherwise: statements
+        // that fail are undone this way, and reading it for each costs more than the statement.
+        if !Rc::ptr_eq(&self.catalog, &self.catalog_at_begin) {
+            self.catalog = Rc::default();
+            self.statements.clear();
+        }
     }
 }
 

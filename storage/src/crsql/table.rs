@@ -52,6 +52,11 @@ impl Table {
         self.columns.iter().find(|c| c.name == name)
     }
 
+    /// Whether the record of a row that this node creates is one run from column 0 on.
+    pub fn has_short_records(&self) -> bool {
+        self.dense && !self.columns.is_empty()
+    }
+
     /// The captured column with that number, and its index in `columns`.
     pub fn column_numbered(&self, number: u16) -> Option<(usize, &Column)> {
         if self.dense {

@@ -2,6 +2,7 @@
 
 pub(crate) mod authorizer;
 mod core;
+mod group;
 mod open;
 pub(crate) mod reading;
 
@@ -19,6 +20,7 @@ use crate::crsql::{functions, read};
 use crate::error::{ApplyError, ExecuteError, OpenError};
 use crate::sqlite::SqliteError;
 use core::Core;
+use group::Group;
 use open::PRAGMAS;
 pub use open::{CaptureMode, EngineOptions};
 
@@ -90,7 +92,8 @@ impl Engine {
         for hook in &options.on_open {
             hook(&conn).map_err(sqlite)?;
         }
-        Ok(Self { core: Core::new(replica, options.capture), conn, site })
+        let group = Group::prepare(db).map_err(unusable)?;
+        Ok(Self { core: Core::new(replica, options.capture, group), conn, site })
     }
 
     /// The connection, for statements inside a version. Writes to replicated tables outside [`Self::begin_version`] are refused at commit.
@@ -110,13 +113,13 @@ impl Engine {
 
     /// Opens the SQLite transaction that client versions are grouped in.
     pub fn begin(&mut self) -> Result<(), ExecuteError> {
-        self.run_cached("BEGIN IMMEDIATE")?;
-        self.run_cached("INSERT INTO crsql_transaction SELECT 0 WHERE 0")
+        self.core.group().begin().map_err(ExecuteError::from)
     }
 
-    /// Opens one client transaction inside the group.
+    /// Opens one client transaction inside the group. What was written in the group before its first version, other than by
+    /// [`Self::apply`], counts as that version's.
     pub fn begin_version(&mut self, ts: Timestamp) -> Result<(), ExecuteError> {
-        self.run_cached("SAVEPOINT crsql_version")?;
+        self.core.group().begin_version()?;
         self.core.replica().ts.set(ts.0);
         Ok(())
     }
@@ -124,7 +127,7 @@ impl Engine {
     /// Ends the client transaction as one version; `None` if it changed no replicated cell.
     pub fn end_version(&mut self) -> Result<Option<VersionSummary>, ExecuteError> {
         let open = self.core.replica().end_version().map_err(ExecuteError::from)?;
-        self.run_cached("RELEASE crsql_version")?;
+        self.core.group().end_version()?;
         Ok(open.map(|open| VersionSummary {
             version: DbVersion(open.number),
             last_seq: Seq(open.next_seq.saturating_sub(1)),
@@ -132,19 +135,19 @@ impl Engine {
         }))
     }
 
-    /// Undoes the client transaction; the group stays open.
+    /// Undoes the client transaction; the group stays open. After an error it may be gone: roll it back.
     pub fn abandon_version(&mut self) -> Result<(), ExecuteError> {
-        self.batch("ROLLBACK TO crsql_version; RELEASE crsql_version")
+        self.core.group().abandon_version().map_err(ExecuteError::from)
     }
 
     /// Commits the group.
     pub fn commit(&mut self) -> Result<(), ExecuteError> {
-        self.run_cached("COMMIT")
+        self.core.group().commit().map_err(ExecuteError::from)
     }
 
     /// Undoes the group with all its versions.
     pub fn rollback(&mut self) -> Result<(), ExecuteError> {
-        self.batch("ROLLBACK")
+        self.core.group().rollback().map_err(ExecuteError::from)
     }
 
     /// Makes the table replicated; rows it has become changes of the open version.
@@ -172,6 +175,7 @@ impl Engine {
     /// # Errors
     /// [`ApplyError::Malformed`] names what no correct peer sends. Roll the transaction back after any error.
     pub fn apply(&mut self, changesets: &[Changeset]) -> Result<Applied, ApplyError> {
+        self.core.group().keep();
         match execute::apply(self.core.replica(), changesets) {
             Ok(done) => {
                 Ok(Applied { impacted: done.impacted, known: done.known, partial: done.partial, parked: done.parked })
@@ -196,14 +200,6 @@ impl Engine {
         let Self { core, conn, .. } = self;
         drop(core);
         conn.close().map_err(|(_, error)| ExecuteError::from(error))
-    }
-
-    fn batch(&self, sql: &str) -> Result<(), ExecuteError> {
-        self.conn.execute_batch(sql).map_err(ExecuteError::from)
-    }
-
-    fn run_cached(&self, sql: &str) -> Result<(), ExecuteError> {
-        self.conn.prepare_cached(sql)?.raw_execute().map(|_| ()).map_err(ExecuteError::from)
     }
 }
 

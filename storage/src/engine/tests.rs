@@ -256,6 +256,53 @@ fn an_abandoned_version_gives_its_number_to_the_next() {
 }
 
 #[test]
+fn the_first_version_of_a_group_is_undone_alone_with_the_tables_it_made() {
+    let mut engine = engine(1, CaptureMode::Hook);
+    engine.begin().expect("begin");
+    for (columns, abandon) in [("a, b, c", true), ("d", false)] {
+        engine.begin_version(Timestamp(1)).expect("begin version");
+        engine
+            .connection()
+            .execute_batch(&format!("CREATE TABLE late (k INTEGER PRIMARY KEY, {columns})"))
+            .expect("create");
+        engine.as_crr("late").expect("as_crr");
+        engine.connection().execute_batch("INSERT INTO late (k) VALUES (1)").expect("insert");
+        if abandon {
+            engine.abandon_version().expect("abandon");
+            assert!(!engine.connection().is_autocommit(), "the group stays open");
+        } else {
+            assert_eq!(engine.end_version().expect("end").expect("written").version, DbVersion(1));
+        }
+    }
+    engine.commit().expect("commit");
+    assert_eq!(rows(&engine, "SELECT cid FROM crsql_changes"), ["Text(\"d\")"]);
+}
+
+#[test]
+fn a_merge_outlives_the_version_undone_after_it() {
+    let mut source = engine(1, CaptureMode::Hook);
+    write(&mut source, "INSERT INTO items (id, name) VALUES (1, 'a')");
+    let changes = source.changeset(source.site_id(), DbVersion(1)).expect("read").expect("known");
+    let mut target = engine(2, CaptureMode::Hook);
+    target.begin().expect("begin");
+    target.apply(&[changes]).expect("apply");
+    target.begin_version(Timestamp(1)).expect("begin version");
+    target.connection().execute_batch("INSERT INTO items (id) VALUES (2)").expect("insert");
+    target.abandon_version().expect("abandon");
+    target.commit().expect("commit");
+    assert_eq!(rows(&target, "SELECT id FROM items"), ["Integer(1)"]);
+}
+
+#[test]
+fn a_row_inserted_alone_over_its_tombstone_begins_its_next_life() {
+    let mut engine = engine(1, CaptureMode::Hook);
+    for sql in ["INSERT INTO items (id) VALUES (1)", "DELETE FROM items", "INSERT INTO items (id) VALUES (1)"] {
+        write(&mut engine, sql);
+    }
+    assert_eq!(rows(&engine, "SELECT DISTINCT cl FROM crsql_changes"), ["Integer(3)"]);
+}
+
+#[test]
 fn a_version_that_changes_nothing_takes_no_number() {
     let mut engine = engine(1, CaptureMode::Hook);
     write(&mut engine, "INSERT INTO items (id, name) VALUES (1, 'a')");
