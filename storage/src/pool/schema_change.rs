@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::command::{SchemaFilesJob, answer};
-use super::writer::{Failure, Writer, is_fatal, timestamp};
+use super::writer::{Failure, Writer, is_fatal};
 use crate::error::{ExecuteError, SchemaError};
 use crate::schema::model::Schema;
 use crate::schema::{Report, apply_files};
@@ -19,7 +19,7 @@ impl Writer {
     fn apply_schema_files(&mut self, job: &SchemaFilesJob) -> Result<Report, SchemaError> {
         let schema = self.shared.schema();
         self.begin_group()?;
-        let applied = match self.engine.begin_version(timestamp()) {
+        let applied = match self.begin_version() {
             Ok(()) => self.gated(|writer| apply_files(&mut writer.engine, &schema, &job.files)),
             Err(error) => Err(error.into()),
         };

@@ -12,7 +12,7 @@ use super::lease::Lease;
 use super::mailbox::{LeaseClock, NextOp};
 use super::savepoint::SavepointStack;
 use super::shared::Counters;
-use super::writer::{Failure, Writer, is_fatal, timestamp};
+use super::writer::{Failure, Writer, is_fatal};
 use crate::error::{DdlError, ExecuteError, LeaseLoss};
 use crate::schema::ddl::{Ddl, DdlOutcome};
 use crate::schema::execute_ddl;
@@ -43,7 +43,7 @@ impl Writer {
         if job.snapshot.is_some_and(|snapshot| snapshot != commits) {
             return answer(job.reply, Err(ExecuteError::SnapshotStale));
         }
-        let begun = self.begin_group().and_then(|()| self.engine.begin_version(timestamp()));
+        let begun = self.begin_group().and_then(|()| self.begin_version());
         if let Err(error) = begun {
             let error = match self.undo_group(error) {
                 Failure::Fatal(error) => self.fail(&error),

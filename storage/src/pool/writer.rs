@@ -23,7 +23,7 @@ use super::run::{self, OnRow, STATEMENTS_CACHED_MAX};
 use super::shared::{Counters, Shared};
 use super::slot::Readers;
 use super::sync::sync_wal;
-use crate::change::ids::Timestamp;
+use crate::change::clock::{self, Clock};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{ExecuteError, LeaseLoss, OpenError};
 use crate::maintenance::checkpoint::WalPolicy;
@@ -33,6 +33,9 @@ use crate::value::ValueRef;
 
 /// A group that has run for this long commits, so that its first members are not kept waiting by its last.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
+
+/// How far ahead of this node's wall clock another node's may be and still be adopted.
+const CLOCK_DRIFT_MAX: Duration = Duration::from_secs(10);
 
 /// Since when a transaction has kept others waiting; read by the progress handler.
 pub(super) type HeldSince = Arc<Mutex<Option<Instant>>>;
@@ -46,6 +49,7 @@ pub(crate) struct Writer {
     pub(super) catalog: CatalogVersion,
     pub(super) held_since: HeldSince,
     pub(super) lease_id_last: u64,
+    clock: Clock,
     wal: WalPolicy,
     /// Set once: why no transaction begins any more.
     failed: Option<ExecuteError>,
@@ -95,7 +99,18 @@ impl Writer {
         engine.connection().set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
         schema::register_hidden_key(engine.connection(), None).map_err(sqlite)?;
         let catalog = CatalogVersion::default();
-        Ok(Self { engine, gate, mailbox, shared, catalog, held_since, lease_id_last: 0, wal, failed: None })
+        Ok(Self {
+            engine,
+            gate,
+            mailbox,
+            shared,
+            catalog,
+            held_since,
+            lease_id_last: 0,
+            clock: Clock::new(CLOCK_DRIFT_MAX),
+            wal,
+            failed: None,
+        })
     }
 
     /// Serves until the store closes, and gives the engine back.
@@ -229,7 +244,7 @@ impl Writer {
             return Err(Failure::Alone(error));
         }
         let schema = self.shared.schema();
-        self.engine.begin_version(timestamp()).map_err(|error| self.undo_group(error))?;
+        self.begin_version().map_err(|error| self.undo_group(error))?;
         self.hold(Some(Instant::now()));
         let result = self.run(statement, limits, None, &schema, on_row);
         self.hold(None);
@@ -304,6 +319,12 @@ impl Writer {
         sync_wal(self.engine.connection()).map_err(|error| self.fail(&error))
     }
 
+    /// Opens a client transaction, stamped with the clock's next reading.
+    pub(super) fn begin_version(&mut self) -> Result<(), ExecuteError> {
+        let now = clock::timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        self.engine.begin_version(self.clock.tick(now))
+    }
+
     /// Ends whatever transaction is open. SQLite may have ended it before.
     pub(super) fn rollback(&mut self) {
         self.catalog.forget();
@@ -350,13 +371,6 @@ pub(super) fn is_fatal(error: &ExecuteError) -> bool {
         return false;
     };
     matches!(*code, ffi::SQLITE_IOERR | ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB | ffi::SQLITE_CANTOPEN)
-}
-
-/// The wall clock as the engine's timestamp.
-pub(super) fn timestamp() -> Timestamp {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(now.subsec_nanos()) << 32) / 1_000_000_000;
-    Timestamp((now.as_secs() << 32) | fraction)
 }
 
 /// While a statement runs on the writer: closing, the time it may keep others waiting, and those who wait no longer.
