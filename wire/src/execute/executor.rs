@@ -239,7 +239,7 @@ impl Executor {
         if planned.plan.columns != statement.planned.plan.columns
             || planned.plan.param_types != statement.planned.plan.param_types
         {
-            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "cached plan must not change result type"));
+            return Err(result_type_changed());
         }
         let fresh = Arc::new(Prepared {
             text: statement.text.clone(),
@@ -260,6 +260,11 @@ impl Executor {
             _ => self.settings.value(name).map(Cow::Borrowed),
         }
     }
+}
+
+/// The client was told other columns or parameters than those a plan for the schema of now has.
+pub(super) fn result_type_changed() -> SqlError {
+    SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
 }
 
 pub(super) fn isolation_name(isolation: Isolation) -> &'static str {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::executor::{Executor, Failure, Job};
-use super::run::{Execution, Progress};
+use super::run::{Execution, Progress, Source};
 use super::values;
 use crate::error::{SqlError, sqlstate};
 use crate::plan::{Access, Action, Planned};
@@ -124,10 +124,14 @@ impl Executor {
             State::Ready => {
                 // The unnamed statement may have been replaced since Bind: only a refreshed copy for this portal is made then.
                 let statement = self.refreshed_for_portal(&statement_name, statement.clone())?;
-                let (planned, arguments) = self.resolve_execute(&statement.planned)?;
-                let params = if arguments.is_empty() { params } else { arguments };
+                let executed = self.resolve_execute(&statement.planned)?;
+                let (run, params) = match &executed {
+                    Some((inner, arguments)) => (&**inner, &arguments[..]),
+                    None => (&*statement, &params[..]),
+                };
+                let (planned, source) = (&run.planned, Source::from(run));
                 let alone = sync_follows && lone;
-                let execution = Execution { planned: &planned, params: &params, formats, max_rows: limit, alone, job };
+                let execution = Execution { planned, source, params, formats, max_rows: limit, alone, job };
                 self.run(execution).await?
             }
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use storage::error::ExecuteError;
 
 use super::executor::{Executor, Failure, Job};
-use super::run::{Execution, Progress};
+use super::run::{Execution, Progress, Source};
 use crate::error::{SqlError, sqlstate};
 use crate::plan::{Action, Planned};
 use crate::protocol::Format;
@@ -56,15 +56,26 @@ impl Executor {
             Err(error) if self.tx.is_failed() && !is_syntax_error(&error) => return Err(aborted().into()),
             Err(error) => return Err(shifted(error, before).into()),
         };
-        self.run_simple(&planned, position, job).await.map_err(|failure| match failure {
+        let source = Source { text: statement, declared: &[], schema_version: schema.version };
+        self.run_simple(&planned, source, position, job).await.map_err(|failure| match failure {
             Failure::Sql(error) => Failure::Sql(shifted(error, before)),
             Failure::Gone => Failure::Gone,
         })
     }
 
-    async fn run_simple(&mut self, planned: &Planned, position: Position, job: &Job) -> Result<(), Failure> {
+    async fn run_simple(
+        &mut self,
+        planned: &Planned,
+        source: Source<'_>,
+        position: Position,
+        job: &Job,
+    ) -> Result<(), Failure> {
         self.check_not_failed(&planned.plan.action)?;
-        let (planned, params) = self.resolve_execute(planned)?;
+        let executed = self.resolve_execute(planned)?;
+        let (planned, params, source) = match &executed {
+            Some((inner, arguments)) => (&inner.planned, &arguments[..], Source::from(&**inner)),
+            None => (planned, &[][..], source),
+        };
         let columns = &planned.plan.columns;
         let formats: Arc<[Format]> = widen_formats(&[], columns.len(), FormatsOf::Columns)?;
         if !columns.is_empty() {
@@ -72,7 +83,7 @@ impl Executor {
         }
         // If others wrote before it, the writer is held, and being the last changes nothing.
         let alone = position == Position::Last && !self.tx.in_block();
-        let execution = Execution { planned: &planned, params: &params, formats, max_rows: None, alone, job };
+        let execution = Execution { planned, source, params, formats, max_rows: None, alone, job };
         match self.run(execution).await? {
             Progress::Complete(tag) => {
                 if position == Position::Last {

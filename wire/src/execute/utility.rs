@@ -18,6 +18,9 @@ pub(super) fn ends_transaction(utility: &Utility) -> bool {
     matches!(utility, Utility::Commit { .. } | Utility::Rollback { .. } | Utility::RollbackTo(_))
 }
 
+/// The statement that EXECUTE names, and its arguments decoded.
+pub(super) type Executed = (Arc<Prepared>, Vec<Value>);
+
 impl Executor {
     /// Runs one; rows that it answers are in the outbox.
     pub(super) async fn run_utility(&mut self, utility: &Utility, plan: &Plan) -> Result<Progress, Failure> {
@@ -143,19 +146,15 @@ impl Executor {
         self.refreshed(name, statement).map(Some)
     }
 
-    /// What really runs: for EXECUTE the statement it names with its arguments as parameters, else the statement itself.
+    /// For EXECUTE, what really runs: the statement it names, with its arguments as parameters.
     ///
     /// # Errors
     /// As [`Self::executed_statement`], and for arguments that do not fit.
-    pub(super) fn resolve_execute(&mut self, planned: &Planned) -> Result<(Planned, Vec<Value>), SqlError> {
-        let Some(inner) = self.executed_statement(planned)? else {
-            return Ok((planned.clone(), Vec::new()));
-        };
-        let Action::Utility(Utility::Execute { name, arguments }) = &planned.plan.action else {
-            return Ok((planned.clone(), Vec::new()));
-        };
+    pub(super) fn resolve_execute(&mut self, planned: &Planned) -> Result<Option<Executed>, SqlError> {
+        let Some(inner) = self.executed_statement(planned)? else { return Ok(None) };
+        let Action::Utility(Utility::Execute { name, arguments }) = &planned.plan.action else { return Ok(None) };
         let values = values::decode_arguments(name, &inner.planned.plan, arguments, self.settings.formats())?;
-        Ok((inner.planned.clone(), values))
+        Ok(Some((inner, values)))
     }
 }
 

@@ -167,3 +167,38 @@ fn a_snapshot_streams_results_larger_than_what_may_be_kept() {
     assert!(client.query(LARGE).ends_with("E(54000) Z(E)"), "on the writer it would have to be kept whole");
     node.stop();
 }
+
+/// A write that waits in the queue behind `change`, which another session makes and commits meanwhile.
+fn write_behind(setup: &[&str], change: &str, write: &str) -> (String, Node, Client) {
+    let node = Node::start();
+    let (mut first, mut second) = (node.client(), node.client());
+    for statement in setup {
+        first.query(statement);
+    }
+    assert!(first.query(&format!("begin; {change}")).ends_with("Z(T)"));
+    let before = node.handle.stats().group_writes;
+    second.send(&query(write));
+    // It is counted after it was planned.
+    wait_until("the write to be planned", || node.handle.stats().group_writes > before);
+    first.query("commit");
+    let answer = second.until_ready();
+    (answer, node, second)
+}
+
+#[test]
+fn a_table_dropped_while_a_write_waits_is_42p01() {
+    let (answer, node, _) =
+        write_behind(&["create table t (v int primary key)"], "drop table t", "insert into t values (1)");
+    assert_eq!(answer, "E(42P01) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_write_is_planned_again_when_the_schema_changed_while_it_waited() {
+    // Without a key a table has a hidden one, which the plan fills in.
+    let (answer, node, mut client) =
+        write_behind(&["create table t (v int)"], "alter table t add primary key (v)", "insert into t values (1)");
+    assert_eq!(answer, "C(INSERT 0 1) Z(I)");
+    assert_eq!(client.query("select * from t"), "T(v) D(1) C(SELECT 1) Z(I)");
+    node.stop();
+}
