@@ -4,6 +4,7 @@
 //! its own in the system's temporary one, or in `CORROSION_LOAD_DIR`; the disk decides the durable figures.
 
 #![expect(clippy::print_stdout, reason = "printing the figures is what this is for")]
+#![expect(clippy::disallowed_methods, reason = "measures elapsed time")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,13 +5,13 @@
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgres::{Client, NoTls};
 
 use crate::node::Setup;
 use crate::psql::Server;
-use crate::wait::wait_until;
+use crate::wait::{now, wait_until};
 
 /// Some sixty bytes, as a service record would have.
 const PAYLOAD: &str = "10.11.12.13:8080 healthy region=ams version=2026.11.22-1f2e3d";
@@ -102,7 +102,7 @@ impl World {
                     latencies.lock().expect("no writer panics").extend(mine);
                 });
             }
-            let started = Instant::now();
+            let started = now();
             let offender = offend(self);
             std::thread::sleep(self.size.phase.saturating_sub(started.elapsed()));
             stop.store(true, Ordering::Relaxed);
@@ -122,7 +122,7 @@ impl World {
             .expect("prepare");
         let (mut latencies, mut number) = (Vec::new(), writer as i64);
         while !stop.load(Ordering::Relaxed) {
-            let started = Instant::now();
+            let started = now();
             client.execute(&statement, &[&(number % 1_000_003), &PAYLOAD]).expect("write");
             latencies.push(started.elapsed());
             number += 7919;

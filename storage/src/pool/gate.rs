@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{CachedStatement, Connection};
 
+use super::time;
 use crate::engine::authorizer::Authorizer;
 use crate::error::{ExecuteError, LeaseLoss};
 use crate::store::Limits;
@@ -121,7 +122,7 @@ impl Gate {
         let gate = Self { state: Arc::default(), authorizer: Authorizer::install(conn)? };
         let asked = gate.clone();
         let handler = move || {
-            let now = Instant::now();
+            let now = time::now();
             let mut state = asked.state();
             let stop = state.reason(now).or_else(|| watch(now));
             if stop.is_some() {
@@ -152,7 +153,7 @@ impl Gate {
 
     /// As [`Self::arm`], with a time budget from now on.
     pub(crate) fn arm_budget(&self, limits: &Limits, budget: Duration) -> Result<(), ExecuteError> {
-        self.arm_until(limits, None, Some(Instant::now() + budget))
+        self.arm_until(limits, None, Some(time::now() + budget))
     }
 
     fn arm_until(
@@ -163,7 +164,7 @@ impl Gate {
     ) -> Result<(), ExecuteError> {
         let mut state = self.state();
         *state = State { limits: limits.clone(), abandoned: abandoned.cloned(), budget_end, stopped: None };
-        let expired = limits.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let expired = limits.deadline.is_some_and(|deadline| time::now() >= deadline);
         if limits.interrupt.is_cancelled() {
             Err(ExecuteError::Interrupted)
         } else if expired {
@@ -204,7 +205,7 @@ mod tests {
     fn a_deadline_stops_an_endless_statement() {
         let (conn, gate) = gated();
         let limits =
-            Limits { deadline: Some(Instant::now() + Duration::from_millis(20)), interrupt: Interrupt::default() };
+            Limits { deadline: Some(time::now() + Duration::from_millis(20)), interrupt: Interrupt::default() };
         gate.arm(&limits, None).expect("not yet over");
         assert!(run_endless(&conn));
         assert_eq!(gate.disarm(), Some(Stop::Deadline));

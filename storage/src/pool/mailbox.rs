@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Command, LeaseJob, LeaseOp, SchemaFilesJob, Waiting, WriteJob, expire};
+use super::time;
 use crate::error::{ExecuteError, LeaseLoss};
 
 /// Commands that may wait. Each caller has at most one, so this bounds concurrent writers; the next one is refused at once
@@ -97,7 +98,7 @@ impl Mailbox {
             return command.refuse(error);
         }
         if state.queue.len() >= QUEUE_LEN_MAX {
-            expire(&mut state.queue, Instant::now());
+            expire(&mut state.queue, time::now());
         }
         if state.queue.len() >= QUEUE_LEN_MAX {
             drop(state);
@@ -179,7 +180,7 @@ impl Mailbox {
     pub(crate) fn next_op(&self, clock: &LeaseClock) -> NextOp {
         let mut state = self.state();
         loop {
-            let now = Instant::now();
+            let now = time::now();
             expire(&mut state.queue, now);
             self.len.store(state.queue.len(), Ordering::Release);
             let contended = !state.queue.is_empty();
@@ -334,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_lost_for_idling_before_it_is_lost_for_holding() {
-        let started = Instant::now();
+        let started = time::now();
         let second = Duration::from_secs(1);
         let clock = LeaseClock { started, idle_since: started + second, idle_max: 5 * second, held_max: 10 * second };
         assert_eq!(clock.loss(started + 5 * second), None);

@@ -1,7 +1,7 @@
 //! Who runs statements: per-worker inline readers, pool threads, the one writer.
 //!
 //! `mailbox` and `command` say what waits for the writer; `writer` and `transaction` run it; `lease` is the holder's handle.
-//! `reader` and `snapshot` are the read pool, `slot` its side of the WAL policy. `gate` and `run` serve them all.
+//! `reader` and `snapshot` are the read pool, `slot` its side of the WAL policy. `gate`, `run` and `time` serve them all.
 
 pub(crate) mod command;
 pub(crate) mod connection;
@@ -17,6 +17,7 @@ pub(crate) mod shared;
 pub(crate) mod slot;
 pub mod snapshot;
 pub(crate) mod sync;
+pub(crate) mod time;
 mod transaction;
 pub(crate) mod writer;
 

@@ -19,6 +19,7 @@ use super::run;
 use super::shared::Shared;
 use super::slot::{Readers, Slot};
 use super::snapshot::{SnapshotCell, await_answer};
+use super::time;
 use crate::error::{ExecuteError, OpenError};
 use crate::schema::model::Schema;
 use crate::store::{Limits, Outcome, Row, RowSink, Statement};
@@ -269,10 +270,10 @@ impl ReadPool {
 
     /// Waits for the threads to end; false if one is still stuck in a sink after `patience`.
     pub(crate) fn join(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+        let until = time::now() + patience;
         let mut state = self.state();
         while state.live_threads > 0 {
-            let Some(left) = until.checked_duration_since(Instant::now()) else {
+            let Some(left) = until.checked_duration_since(time::now()) else {
                 return false;
             };
             state = self.watch.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -303,7 +304,7 @@ impl ReadPool {
     fn serve(&self) {
         let alive = Alive(self);
         while let Some(job) = self.next() {
-            if let Some(error) = job.expired(Instant::now()) {
+            if let Some(error) = job.expired(time::now()) {
                 job.refuse(error);
                 continue;
             }
@@ -400,7 +401,7 @@ impl ReadPool {
                 state = self.watch.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            expire(&mut state.jobs, Instant::now());
+            expire(&mut state.jobs, time::now());
             let (waiting, live) = (state.jobs.len(), state.live_threads);
             drop(state);
             self.replace_stuck(waiting, live);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::functions::FunctionFlags;
 
@@ -216,7 +216,8 @@ fn an_interrupted_write_leaves_its_neighbours_alone() {
 #[test]
 fn a_deadline_stops_a_write_that_runs() {
     let Fixture { store, _dir, .. } = fixture();
-    let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(30)), interrupt: Interrupt::default() };
+    let limits =
+        Limits { deadline: Some(super::time::now() + Duration::from_millis(30)), interrupt: Interrupt::default() };
     let result = block_on(store.write(statement(ENDLESS_WRITE), Durability::Committed, limits, ignore()));
     assert!(matches!(result, Err(ExecuteError::DeadlineExceeded)), "{result:?}");
     write(&store, &insert(1)).expect("the writer goes on");
@@ -226,7 +227,8 @@ fn a_deadline_stops_a_write_that_runs() {
 fn a_deadline_reaches_a_write_that_waits_for_a_lease() {
     let Fixture { store, _dir, .. } = fixture();
     let _holder = lease(&store);
-    let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(30)), interrupt: Interrupt::default() };
+    let limits =
+        Limits { deadline: Some(super::time::now() + Duration::from_millis(30)), interrupt: Interrupt::default() };
     let result = block_on(store.write(statement(&insert(1)), Durability::Committed, limits, ignore()));
     assert!(matches!(result, Err(ExecuteError::DeadlineExceeded)), "{result:?}");
 }
@@ -314,7 +316,7 @@ fn an_idle_lease_is_lost_while_others_wait_and_they_proceed() {
 fn an_idle_lease_is_kept_while_nobody_waits() {
     let Fixture { store, _dir, .. } = fixture_with(|o| o.lease_idle_max = Duration::from_millis(1));
     let mut holder = lease(&store);
-    let begun = Instant::now();
+    let begun = super::time::now();
     wait_until(PATIENCE, "longer than the limit", || begun.elapsed() > Duration::from_millis(20));
     run(&mut holder, &insert(1)).expect("still there");
     block_on(holder.commit(Durability::Committed)).expect("commit");
@@ -340,7 +342,8 @@ fn an_interrupted_read_in_a_lease_leaves_its_transaction_open() {
     let Fixture { store, _dir, .. } = fixture();
     let mut holder = lease(&store);
     run(&mut holder, &insert(1)).expect("insert");
-    let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(20)), interrupt: Interrupt::default() };
+    let limits =
+        Limits { deadline: Some(super::time::now() + Duration::from_millis(20)), interrupt: Interrupt::default() };
     let result = block_on(holder.run(statement(ENDLESS_READ), limits, ignore()));
     assert!(matches!(result, Err(ExecuteError::DeadlineExceeded)));
     block_on(holder.commit(Durability::Committed)).expect("commit");
@@ -427,7 +430,7 @@ fn an_inline_read_past_its_budget_is_given_up() {
 fn churn(store: &Store, restarts: u64) {
     let target = store.stats().wal_restarts + restarts;
     let big = "INSERT INTO t (v) SELECT randomblob(20000)";
-    let begun = Instant::now();
+    let begun = super::time::now();
     while store.stats().wal_restarts < target {
         assert!(begun.elapsed() < PATIENCE, "{:?}", store.stats());
         write(store, big).expect("insert");

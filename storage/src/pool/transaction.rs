@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -12,6 +11,7 @@ use super::lease::Lease;
 use super::mailbox::{LeaseClock, NextOp};
 use super::savepoint::SavepointStack;
 use super::shared::Counters;
+use super::time;
 use super::writer::{Failure, Writer, is_fatal};
 use crate::error::{DdlError, ExecuteError, LeaseLoss};
 use crate::schema::ddl::{Ddl, DdlOutcome};
@@ -36,7 +36,7 @@ type End = ControlFlow<Option<ExecuteError>>;
 impl Writer {
     /// Grants the lease and serves it to its end.
     pub(super) fn serve_lease(&mut self, job: LeaseJob) {
-        if let Some(error) = expired(&job.limits, Instant::now()) {
+        if let Some(error) = expired(&job.limits, time::now()) {
             return answer(job.reply, Err(error));
         }
         let commits = self.shared.counters.commits.load(std::sync::atomic::Ordering::Acquire);
@@ -74,7 +74,7 @@ impl Writer {
     }
 
     fn transaction(&self) -> Transaction {
-        let now = Instant::now();
+        let now = time::now();
         let options = &self.shared.options;
         Transaction {
             schema: self.shared.schema(),
@@ -100,7 +100,7 @@ impl Writer {
             if let ControlFlow::Break(reason) = end {
                 return reason;
             }
-            transaction.clock.idle_since = Instant::now();
+            transaction.clock.idle_since = time::now();
         }
     }
 

@@ -10,7 +10,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rusqlite::ffi;
 use tracing::{error, warn};
@@ -23,6 +23,7 @@ use super::run::{self, OnRow, STATEMENTS_CACHED_MAX};
 use super::shared::{Counters, Shared};
 use super::slot::Readers;
 use super::sync::sync_wal;
+use super::time;
 use crate::change::clock::{self, Clock};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{ExecuteError, LeaseLoss, OpenError};
@@ -142,7 +143,7 @@ impl Writer {
         if let Err(error) = self.begin_group() {
             return self.refuse(jobs, &error);
         }
-        let began = Instant::now();
+        let began = time::now();
         let mut ran: Vec<Ran> = Vec::with_capacity(jobs.len());
         while let Some(mut job) = jobs.next() {
             match self.member(&mut job) {
@@ -240,12 +241,12 @@ impl Writer {
 
     /// Runs one statement as one client transaction of the open group.
     fn version(&mut self, statement: &Statement, limits: &Limits, on_row: OnRow<'_>) -> Result<Outcome, Failure> {
-        if let Some(error) = super::command::expired(limits, Instant::now()) {
+        if let Some(error) = super::command::expired(limits, time::now()) {
             return Err(Failure::Alone(error));
         }
         let schema = self.shared.schema();
         self.begin_version().map_err(|error| self.undo_group(error))?;
-        self.hold(Some(Instant::now()));
+        self.hold(Some(time::now()));
         let result = self.run(statement, limits, None, &schema, on_row);
         self.hold(None);
         let result = result.and_then(|outcome| self.engine.end_version().map(|_| outcome));
@@ -321,7 +322,7 @@ impl Writer {
 
     /// Opens a client transaction, stamped with the clock's next reading.
     pub(super) fn begin_version(&mut self) -> Result<(), ExecuteError> {
-        let now = clock::timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let now = clock::timestamp(time::since_epoch());
         self.engine.begin_version(self.clock.tick(now))
     }
 
@@ -376,7 +377,7 @@ pub(super) fn is_fatal(error: &ExecuteError) -> bool {
 /// While a statement runs on the writer: closing, the time it may keep others waiting, and those who wait no longer.
 fn watch(mailbox: Arc<Mailbox>, shared: Arc<Shared>, held_since: HeldSince) -> super::gate::Watch {
     let held_max = shared.options.lease_held_max;
-    let mut expiry_last = Instant::now();
+    let mut expiry_last = time::now();
     Box::new(move |now| {
         if shared.is_closing() {
             return Some(Stop::Closed);

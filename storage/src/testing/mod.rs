@@ -39,9 +39,14 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// # Panics
 /// If it does not within `patience`.
 pub fn wait_until(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + patience;
+    let until = now() + patience;
     while !condition() {
-        assert!(Instant::now() < until, "waited {patience:?} for: {what}");
+        assert!(now() < until, "waited {patience:?} for: {what}");
         std::thread::yield_now();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's patience is real time")]
+fn now() -> Instant {
+    Instant::now()
 }

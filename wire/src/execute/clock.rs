@@ -1,8 +1,8 @@
 //! The time of transactions and statements, as `now()` and `statement_timestamp()` show it.
 //!
-//! The one place of this crate that reads the wall clock.
+//! The one place of this crate that reads clocks.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::types::datetime::Timestamp;
 
@@ -15,6 +15,7 @@ pub(crate) struct WallTime(Timestamp);
 
 impl WallTime {
     /// The time now. A clock set before 1970 counts as 1970.
+    #[expect(clippy::disallowed_methods, reason = "the edge where a transaction begins")]
     pub(crate) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
@@ -28,6 +29,12 @@ impl WallTime {
     pub(crate) fn to_storage(self) -> String {
         self.0.store_zoned()
     }
+}
+
+/// The monotonic time, for timeouts.
+#[expect(clippy::disallowed_methods, reason = "the edge where a statement begins")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::time::Instant;
 use storage::schema::model::Schema;
 use storage::store::{Interrupt, Limits};
 
-use super::clock::WallTime;
+use super::clock::{self, WallTime};
 use super::outbox::Outbox;
 use super::stream::RowStream;
 use super::transact::Backend;
@@ -156,7 +156,7 @@ impl Executor {
     fn start_job(&mut self) -> Job {
         self.statement_time = WallTime::now();
         self.worker.shared.counters.statements.fetch_add(1, Ordering::Relaxed);
-        let deadline = self.settings.timeouts().statement.map(|timeout| Instant::now() + timeout);
+        let deadline = self.settings.timeouts().statement.map(|timeout| clock::now() + timeout);
         Job { interrupt: self.slot.begin(), deadline }
     }
 

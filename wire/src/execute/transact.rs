@@ -1,13 +1,12 @@
 //! The session's transaction on storage: begins, commits, rolls back, takes the writer when the first write comes.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use storage::error::ExecuteError;
 use storage::store::{Durability, Limits};
 use storage::{Lease, Snapshot};
 
-use super::clock::WallTime;
+use super::clock::{WallTime, now};
 use super::executor::{Executor, Failure, Job};
 use super::route::Held;
 use crate::error::{SqlError, report, sqlstate};
@@ -178,7 +177,7 @@ impl Executor {
         if matches!(self.held, Backend::Lease(_)) {
             return Ok(());
         }
-        let lock_deadline = self.settings.timeouts().lock.map(|timeout| Instant::now() + timeout);
+        let lock_deadline = self.settings.timeouts().lock.map(|timeout| now() + timeout);
         let lock_is_first = match (lock_deadline, job.deadline) {
             (Some(lock), Some(statement)) => lock < statement,
             (Some(_), None) => true,

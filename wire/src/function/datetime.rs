@@ -4,7 +4,6 @@
 //! of the session; only `clock_timestamp()` reads the clock.
 
 use std::rc::Rc;
-use std::time::SystemTime;
 
 use storage::Value;
 use storage::rusqlite::{self, Connection};
@@ -13,6 +12,7 @@ use super::Form::{Call, Pattern};
 use super::body::{Arguments, boolean, strict, text, volatile};
 use super::{Cast, CastContext, Form, Function, Operator, function_table};
 use crate::error::SqlError;
+use crate::execute::clock::WallTime;
 use crate::session::settings::DateOrder;
 use crate::types::catalog;
 use crate::types::datetime::arithmetic::{self, out_of_range};
@@ -239,10 +239,7 @@ fn register_conversions(conn: &Connection) -> rusqlite::Result<()> {
         found.map(stored_zoned).ok_or_else(|| SqlError::new("22008", format!("timestamp out of range: \"{seconds}\"")))
     })?;
     strict(conn, "pg_is_finite", 1, |a| Ok(boolean(!a.text(0)?.ends_with("infinity"))))?;
-    volatile(conn, "pg_clock", 0, |_| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        in_range(i64::try_from(now.as_micros()).ok().and_then(Timestamp::from_unix_micros)).map(stored_zoned)
-    })
+    volatile(conn, "pg_clock", 0, |_| Ok(text(WallTime::now().to_storage())))
 }
 
 fn register_arithmetic(conn: &Connection) -> rusqlite::Result<()> {

@@ -2,7 +2,7 @@
 //! `gen_random_uuid`, `pg_typeof`, `pg_size_pretty`.
 #![expect(unsafe_code, reason = "rusqlite gives a function its connection, which tells of interrupts, only so")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use storage::Value;
 use storage::rusqlite::functions::{Context, FunctionFlags};
@@ -12,6 +12,7 @@ use super::Form::{Call, Pattern, Special};
 use super::body::{Out, raise, strict, text, volatile};
 use super::{Function, function_table};
 use crate::error::SqlError;
+use crate::execute::clock::now;
 use crate::session::guc::SERVER_VERSION;
 use crate::types::numeric::Numeric;
 use crate::types::text::hex_digits;
@@ -58,12 +59,12 @@ fn sleep(ctx: &Context<'_>) -> Result<Value, SqlError> {
     let failed = |_| SqlError::new("XX000", "function has no connection");
     // SAFETY: the reference is used on this thread, inside this call, and only to ask for the interrupt flag.
     let conn = unsafe { ctx.get_connection() }.map_err(failed)?;
-    let end = Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, SLEEP_MAX_SECONDS));
+    let end = now() + Duration::from_secs_f64(seconds.clamp(0.0, SLEEP_MAX_SECONDS));
     loop {
         if conn.is_interrupted() {
             return Err(SqlError::new("57014", "canceling statement due to user request"));
         }
-        let left = end.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(now());
         if left.is_zero() {
             // The result of a function that returns nothing is shown as an empty text.
             return Ok(text(""));
@@ -135,7 +136,7 @@ mod tests {
         super::register(&conn).expect("register");
         let handle = conn.get_interrupt_handle();
         let sleeper = std::thread::spawn(move || conn.query_row("SELECT pg_sleep(60)", [], |_| Ok(())).is_err());
-        let started = std::time::Instant::now();
+        let started = super::now();
         // An interrupt before the statement runs has no effect, so it is repeated.
         while !sleeper.is_finished() && started.elapsed().as_secs() < 30 {
             handle.interrupt();

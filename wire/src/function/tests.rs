@@ -45,7 +45,7 @@ fn every_form_calls_a_function_that_exists_with_that_arity() {
     let conn = Connection::open_in_memory().expect("open");
     register(&conn).expect("register");
     let mut list = conn.prepare("SELECT name, narg FROM pragma_function_list").expect("list");
-    let mut known: std::collections::HashSet<(String, i64)> =
+    let mut known: std::collections::BTreeSet<(String, i64)> =
         list.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("query").map(|row| row.expect("row")).collect();
     let mut modules = conn.prepare("SELECT name FROM pragma_module_list").expect("list");
     known.extend(modules.query_map([], |row| Ok((row.get(0)?, -1))).expect("query").map(|row| row.expect("row")));

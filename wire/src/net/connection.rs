@@ -383,7 +383,7 @@ fn kind(tag: u8) -> Kind {
 /// The secret of a session's cancel key, from the operating system's randomness by way of the hasher that std seeds with it.
 fn random_secret() -> i32 {
     use std::hash::{BuildHasher, RandomState};
-    let bits = RandomState::new().hash_one(std::time::Instant::now());
+    let bits = RandomState::new().hash_one(());
     #[expect(clippy::cast_possible_truncation, reason = "any 32 of the random bits will do")]
     let secret = bits as u32;
     secret.cast_signed()

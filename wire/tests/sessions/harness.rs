@@ -191,6 +191,7 @@ impl Client {
 }
 
 /// Waits until `condition` holds.
+#[expect(clippy::disallowed_methods, reason = "a test's patience is real time")]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
