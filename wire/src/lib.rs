@@ -3,7 +3,7 @@
 //! | layer | modules | pure |
 //! |---|---|---|
 //! | sockets, threads | `net`, `execute` | no |
-//! | sessions | `protocol`, `session` | yes |
+//! | sessions | `protocol`, `session`, `notify` | yes, but for the state that sessions share |
 //! | translation | `sql` (lexer, parser) -> `bind` -> `ir` -> `emit` -> [`plan`] | yes |
 //! | values and functions | [`types`], [`function`] | yes |
 //! | catalog | `catalog` | yes |
@@ -17,6 +17,7 @@ mod execute;
 pub mod function;
 mod ir;
 mod net;
+mod notify;
 pub mod plan;
 pub mod planner;
 pub mod protocol;

@@ -74,6 +74,8 @@ pub struct SqlAction {
     pub repeatable: bool,
     /// Must run on the pool from the start (whole-table scans known to be long).
     pub offload: bool,
+    /// Calls functions that act on the session: notifications, settings, advisory locks.
+    pub calls_session: bool,
     /// The parameters that stand somewhere as [`Slot::LooseParameter`].
     pub loose_params: BTreeSet<u16>,
     /// For an INSERT: finds the key that is there already, for 23505's detail.
@@ -120,6 +122,10 @@ pub enum SessionValue {
     CurrentDatabase,
     TimeZone,
     BackendPid,
+    /// The number of the session's open calls, for functions that act on it.
+    Calls,
+    /// The channels listened to, an array of text.
+    ListeningChannels,
     /// `current_setting(name)` and `SHOW`, as text; missing is NULL.
     Setting(String),
 }
@@ -206,6 +212,13 @@ pub enum Utility {
     Execute {
         name: String,
         arguments: Vec<Option<String>>,
+    },
+    Listen(String),
+    /// `None`: all channels.
+    Unlisten(Option<String>),
+    Notify {
+        channel: String,
+        payload: String,
     },
     /// Accepted without effect: CHECKPOINT, LOCK TABLE inside a transaction, ..
     NoOperation,

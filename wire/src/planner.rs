@@ -15,7 +15,9 @@ use crate::bind::{self, Binder};
 use crate::emit::{self, LiteralUse};
 use crate::error::SqlError;
 use crate::ir;
-use crate::plan::{Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, Slot, SqlAction, Tag, Utility};
+use crate::plan::{
+    Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, SessionValue, Slot, SqlAction, Tag, Utility,
+};
 use crate::session::settings::Formats;
 use crate::sql::ast::Statement;
 use crate::sql::lexer::{self, Kind, Token};
@@ -261,6 +263,7 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         Slot::LooseParameter(index) => Some(*index),
         Slot::Parameter(_) | Slot::Literal(_) | Slot::Session(_) | Slot::Constant(_) => None,
     };
+    let calls_session = emitted.slots.contains(&Slot::Session(SessionValue::Calls));
     let action = SqlAction {
         loose_params: emitted.slots.iter().filter_map(loose).collect(),
         sql: emitted.sql.into(),
@@ -269,6 +272,7 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         uses_catalog,
         repeatable: access == Access::Read && !bound.facts.volatile,
         offload: false,
+        calls_session,
         duplicate_probe,
     };
     let plan = Plan { action: Action::Sql(action), tag, param_types: bound.parameters, columns: columns.collect() };

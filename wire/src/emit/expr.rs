@@ -402,6 +402,8 @@ impl Emitter {
             "session_user" => self.slot(session(SessionValue::SessionUser)),
             "current_database" => self.slot(session(SessionValue::CurrentDatabase)),
             "backend_pid" => self.slot(session(SessionValue::BackendPid)),
+            "session" => self.slot(session(SessionValue::Calls)),
+            "listening" => self.slot(session(SessionValue::ListeningChannels)),
             "datestyle" => self.slot(session(SessionValue::Setting("datestyle".into()))),
             "search_path" => self.slot(session(SessionValue::Setting("search_path".into()))),
             // An array in a form's text.

@@ -48,6 +48,8 @@ pub const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
 pub const UNDEFINED_SAVEPOINT: &str = "3B001";
 /// `serialization_failure`
 pub const SERIALIZATION_FAILURE: &str = "40001";
+/// `deadlock_detected`
+pub const DEADLOCK_DETECTED: &str = "40P01";
 /// `insufficient_privilege`
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// `syntax_error`

@@ -14,16 +14,20 @@ use storage::schema::model::Schema;
 use storage::store::{Interrupt, Limits};
 
 use super::clock::{self, WallTime};
+use super::effects::Listening;
 use super::outbox::Outbox;
 use super::stream::RowStream;
 use super::transact::Backend;
 use crate::error::{SqlError, sqlstate};
 use crate::net::worker::Worker;
+use crate::notify::pending::Pending;
 use crate::plan::{Isolation, Planned};
 use crate::planner::Env;
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::cancel::CancelSlot;
 use crate::protocol::frontend::Frontend;
+use crate::session::calls::OpenCalls;
+use crate::session::lock_list::LockList;
 use crate::session::portal::Portals;
 use crate::session::settings::Settings;
 use crate::session::statement::{Prepared, Statements};
@@ -87,6 +91,12 @@ pub(crate) struct Executor {
     pub(super) transaction_time: WallTime,
     pub(super) statement_time: WallTime,
     pub(super) buffered_result_size_max: usize,
+    pub(crate) listening: Listening,
+    /// What the open transaction does to channels when it commits.
+    pub(super) pending: Pending,
+    /// Opened by the first statement that needs it.
+    pub(super) calls: Option<OpenCalls>,
+    pub(super) transaction_locks: LockList,
 }
 
 impl Executor {
@@ -100,6 +110,7 @@ impl Executor {
     ) -> Self {
         let now = WallTime::now();
         let mode = Mode { isolation: settings.default_isolation(), read_only: settings.default_read_only() };
+        let listening = Listening::new(Rc::clone(&worker), identity.pid);
         Self {
             worker,
             outbox,
@@ -113,6 +124,10 @@ impl Executor {
             transaction_time: now,
             statement_time: now,
             buffered_result_size_max,
+            listening,
+            pending: Pending::default(),
+            calls: None,
+            transaction_locks: LockList::default(),
         }
     }
 
@@ -179,9 +194,12 @@ impl Executor {
         }
     }
 
-    /// Sends what settings changed, and ReadyForQuery.
+    /// Sends what settings changed, notifications that waited for the end of the transaction, and ReadyForQuery.
     pub(crate) fn ready(&mut self) {
         self.report_settings();
+        if self.tx.is_idle() {
+            self.write_notifications();
+        }
         backend::ready_for_query(&mut self.outbox.buf, self.tx.ready_status());
     }
 

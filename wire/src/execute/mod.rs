@@ -4,6 +4,7 @@
 //! storage and the client's socket.
 
 pub(crate) mod clock;
+pub(crate) mod effects;
 pub(crate) mod executor;
 mod extended;
 pub(crate) mod offload;

@@ -45,6 +45,7 @@ impl Executor {
     fn start_transaction(&mut self) {
         self.transaction_time = self.statement_time;
         self.settings.begin();
+        self.pending.begin();
     }
 
     /// The message or pipeline ended well: commits its implicit transaction.
@@ -104,6 +105,8 @@ impl Executor {
             }
             Effect::Savepoint(_) => {
                 self.settings.savepoint();
+                self.pending.savepoint();
+                self.transaction_locks.savepoint();
                 if let Backend::Lease(lease) = &mut self.held {
                     let result = lease.savepoint(savepoint).await;
                     self.checked(result)?;
@@ -111,6 +114,9 @@ impl Executor {
             }
             Effect::RollbackTo(number) => {
                 self.settings.rollback_to(number);
+                self.pending.rollback_to(number);
+                let locks = self.transaction_locks.rollback_to(number);
+                self.give_back(&locks);
                 if let Backend::Lease(lease) = &mut self.held {
                     let result = lease.rollback_to(savepoint).await;
                     self.checked(result)?;
@@ -118,6 +124,8 @@ impl Executor {
             }
             Effect::Release(number) => {
                 self.settings.release(number);
+                self.pending.release(number);
+                self.transaction_locks.release(number);
                 if let Backend::Lease(lease) = &mut self.held {
                     let result = lease.release(savepoint).await;
                     self.checked(result)?;
@@ -129,6 +137,8 @@ impl Executor {
 
     async fn commit(&mut self) -> Result<(), Failure> {
         self.portals.clear();
+        // While the writer is held, so that tickets are in the order of commits.
+        let ticket = self.notification_ticket();
         let result = match std::mem::take(&mut self.held) {
             Backend::Nothing | Backend::Snapshot(_) => Ok(()),
             Backend::Lease(lease) => lease.commit(self.durability()).await,
@@ -136,10 +146,12 @@ impl Executor {
         match result {
             Ok(()) => {
                 self.settings.commit();
+                self.committed(ticket).await;
                 Ok(())
             }
             Err(error) => {
                 self.settings.rollback();
+                self.forget_effects();
                 self.tx.on_end();
                 Err(report::from_execute(&error, &self.worker.store.schema()).into())
             }
@@ -149,6 +161,7 @@ impl Executor {
     async fn roll_back(&mut self) {
         self.portals.clear();
         self.settings.rollback();
+        self.forget_effects();
         self.let_go().await;
     }
 

@@ -62,7 +62,8 @@ impl Executor {
                 self.portals.clear();
                 self.statements.clear();
                 self.settings.reset_all();
-                Ok(())
+                self.give_back_session_locks();
+                self.unlisten(None)
             }
             Utility::Deallocate(Some(name)) => self.statements.deallocate(name),
             Utility::Deallocate(None) => {
@@ -79,6 +80,9 @@ impl Executor {
                 Ok(())
             }
             Utility::Prepare { name, types, text } => self.prepare(name, types, text),
+            Utility::Listen(channel) => self.listen(channel),
+            Utility::Unlisten(channel) => self.unlisten(channel.as_deref()),
+            Utility::Notify { channel, payload } => self.notify(channel, payload),
             // Taken apart before anything runs (`resolve_execute`), or without an effect of their own.
             Utility::Execute { .. }
             | Utility::Discard
@@ -93,7 +97,7 @@ impl Executor {
     }
 
     /// SET, SET LOCAL and RESET of one parameter.
-    fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), SqlError> {
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), SqlError> {
         if let Some(change) = mode_change(name, value)? {
             return self.decide(&Command::SetTransaction(change)).map(|_| ());
         }
@@ -184,6 +188,9 @@ fn transaction_command(utility: &Utility) -> Option<(Command<'_>, &str)> {
         | Utility::Close(_)
         | Utility::Prepare { .. }
         | Utility::Execute { .. }
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. }
         | Utility::NoOperation => return None,
     };
     Some(command)
@@ -203,6 +210,9 @@ fn class(utility: &Utility) -> Class {
         | Utility::Close(_)
         | Utility::Prepare { .. }
         | Utility::Execute { .. }
+        | Utility::Listen(_)
+        | Utility::Unlisten(_)
+        | Utility::Notify { .. }
         | Utility::NoOperation
         | Utility::Begin { .. }
         | Utility::Commit { .. }

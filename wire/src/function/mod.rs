@@ -18,6 +18,7 @@ mod cast;
 mod catalog;
 mod collation;
 mod datetime;
+mod effect;
 mod format;
 mod json;
 mod keyword;
@@ -55,6 +56,8 @@ pub enum Form {
     /// | `{result}` | the OID of the actual result type |
     /// | `{collate0}` | ` COLLATE x` for the argument's actual type ([`types::collation`]), or nothing |
     /// | `{now}`, `{statement_timestamp}`, `{timezone}`, `{current_user}`, `{session_user}`, `{current_database}`, `{backend_pid}` | a bound [`crate::plan::SessionValue`] |
+    /// | `{session}` | the number of the session's open calls, see [`crate::session::calls`] |
+    /// | `{listening}` | the channels listened to, a `text[]` |
     /// | `{datestyle}` | the session value `Setting("datestyle")` |
     Pattern(&'static str),
     /// Built by the emitter in its own way (named for the reader).
@@ -150,6 +153,7 @@ static PARTS: &[&[Function]] = &[
     array::FUNCTIONS,
     datetime::FUNCTIONS,
     session::FUNCTIONS,
+    effect::FUNCTIONS,
     json::FUNCTIONS,
     template::FUNCTIONS,
 ];
@@ -255,6 +259,7 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     set_returning::register(conn)?;
     datetime::register(conn)?;
     session::register(conn)?;
+    effect::register(conn)?;
     json::register(conn)?;
     template::register(conn)?;
     catalog::register(conn)?;

@@ -30,7 +30,6 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "current_database"() -> NAME, Stable, Pattern("{current_database}");
     "current_setting"(TEXT) -> TEXT, Stable, Special("current_setting");
     "current_setting"(TEXT, BOOL) -> TEXT, Stable, Special("current_setting");
-    "set_config"(TEXT, TEXT, BOOL) -> TEXT, Volatile, Special("set_config");
     "pg_typeof"(ANY) -> REGTYPE, Stable, Pattern("{type0}");
     "pg_sleep"(FLOAT8) -> VOID, Volatile, Call("pg_sleep");
     "gen_random_uuid"() -> UUID, Volatile, Call("pg_random_uuid");

@@ -17,6 +17,7 @@ use crate::config::SessionLimits;
 use crate::error::{SqlError, sqlstate};
 use crate::execute::executor::{Executor, Failure, Identity};
 use crate::execute::outbox::Outbox;
+use crate::notify::mailbox::Mailbox;
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::cancel::CancelSlot;
 use crate::protocol::frontend::{self, Frame, Frontend};
@@ -322,11 +323,13 @@ impl Session {
         Box::pin(self.executor.act(message, sync_follows)).await
     }
 
-    /// Waits for the client's next bytes, for shutdown, or for its patience with idling to end.
+    /// Waits for the client's next bytes, for notifications, for shutdown, or for its patience with idling to end.
     async fn read(&mut self, input: &mut Input) -> Result<(), End> {
         if self.worker.shared.shutdown.is_cancelled() {
             return Err(shutting_down());
         }
+        let mailbox = Rc::clone(&self.executor.listening.mailbox);
+        let is_idle = self.executor.tx.is_idle();
         if let Some(buffer) = self.executor.outbox.take_idle_buffer() {
             self.worker.give_buffer(buffer);
         }
@@ -335,7 +338,20 @@ impl Session {
             more = input.read() => if more? { Ok(()) } else { Err(End::Silent) },
             () = self.worker.shared.shutdown.cancelled() => Err(shutting_down()),
             () = idle(limit) => Err(End::Fatal(error)),
+            () = mailbox.wanted(is_idle) => self.send_notifications(&mailbox).await,
             never = self.executor.attend_portals() => match never {},
+        }
+    }
+
+    /// Sends waiting notifications to a client that idles outside of a transaction.
+    async fn send_notifications(&mut self, mailbox: &Mailbox) -> Result<(), End> {
+        mailbox.check().map_err(End::Fatal)?;
+        self.executor.write_notifications();
+        tokio::select! {
+            flushed = self.executor.outbox.flush() => Ok(flushed?),
+            // The client does not read, so there is nobody to tell why.
+            () = mailbox.overran() => Err(End::Silent),
+            () = self.worker.shared.shutdown.cancelled() => Err(End::Silent),
         }
     }
 

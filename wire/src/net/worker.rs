@@ -19,8 +19,11 @@ use super::connection;
 use super::stats::Counters;
 use crate::config::SessionLimits;
 use crate::execute::offload::Offloads;
+use crate::notify::hub::Hub;
+use crate::notify::mailbox::Listeners;
 use crate::planner::Planner;
 use crate::protocol::cancel::CancelRegistry;
+use crate::session::advisory::AdvisoryLocks;
 
 /// Accepted connections on their way to a worker. Full: accepting waits, and clients queue in the kernel.
 pub(crate) const INBOX_LEN_MAX: usize = 128;
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub cancels: CancelRegistry,
     pub counters: Counters,
     pub shutdown: CancellationToken,
+    pub hub: Arc<Hub>,
+    pub locks: Arc<AdvisoryLocks>,
     next_pid: AtomicI32,
 }
 
@@ -46,6 +51,8 @@ impl Shared {
             cancels: CancelRegistry::default(),
             counters: Counters::default(),
             shutdown,
+            hub: Arc::default(),
+            locks: Arc::default(),
             next_pid: AtomicI32::new(1),
         }
     }
@@ -70,6 +77,7 @@ pub(crate) struct Worker {
     pub reader: RefCell<Option<InlineReader>>,
     pub planner: RefCell<Planner>,
     pub offloads: RefCell<Offloads>,
+    pub listeners: Listeners,
     pub shared: Arc<Shared>,
     spare: RefCell<Vec<Vec<u8>>>,
 }
@@ -118,6 +126,7 @@ pub(crate) fn run(
         reader: RefCell::new(Some(reader)),
         planner: RefCell::new(Planner::default()),
         offloads: RefCell::default(),
+        listeners: Listeners::new(Arc::clone(&shared.hub)),
         shared,
         spare: RefCell::default(),
     });
@@ -127,12 +136,16 @@ pub(crate) fn run(
     drop(worker.reader.borrow_mut().take());
 }
 
-/// Starts a session for each connection, and at shutdown waits for them. Cancelling it cuts the sessions off.
+/// Starts a session for each connection, deals out notifications, and at shutdown waits for the sessions. Cancelling it cuts the sessions off.
 async fn serve(worker: &Rc<Worker>, mut inbox: mpsc::Receiver<Accepted>) {
     let sessions = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = inbox.recv() => accepted,
+            () = worker.listeners.arrived() => {
+                worker.listeners.deliver();
+                continue;
+            }
             () = worker.shared.shutdown.cancelled() => None,
         };
         let Some(Accepted { stream, limits }) = accepted else { break };

@@ -5,6 +5,7 @@
 
 use super::{Format, ReadyStatus};
 use crate::error::SqlError;
+use crate::notify::Notification;
 use crate::plan::ResultColumn;
 use crate::types::catalog;
 
@@ -80,6 +81,14 @@ pub(crate) fn ready_for_query(out: &mut Vec<u8>, status: ReadyStatus) {
 
 pub(crate) fn command_complete(out: &mut Vec<u8>, tag: &str) {
     message(out, b'C', |out| text(out, tag));
+}
+
+pub(crate) fn notification(out: &mut Vec<u8>, notification: &Notification) {
+    message(out, b'A', |out| {
+        out.extend_from_slice(&notification.pid.to_be_bytes());
+        text(out, &notification.channel);
+        text(out, &notification.payload);
+    });
 }
 
 /// ErrorResponse or NoticeResponse, by severity.

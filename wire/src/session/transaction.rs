@@ -137,6 +137,11 @@ impl Transaction {
         matches!(self.status, Status::Block | Status::Failed)
     }
 
+    /// Whether no transaction is open, not even that of an unfinished pipeline.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.status == Status::Idle
+    }
+
     pub(crate) fn is_failed(&self) -> bool {
         self.status == Status::Failed
     }

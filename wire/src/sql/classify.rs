@@ -83,12 +83,10 @@ const UNSUPPORTED: &[&str] = &[
     "fetch",
     "grant",
     "import foreign schema",
-    "listen",
     "load",
     "lock",
     "merge",
     "move",
-    "notify",
     "prepare transaction",
     "reassign owned",
     "refresh materialized view",
@@ -96,7 +94,6 @@ const UNSUPPORTED: &[&str] = &[
     "revoke",
     "rollback prepared",
     "security label",
-    "unlisten",
     "table",
 ];
 

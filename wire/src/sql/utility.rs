@@ -61,6 +61,21 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Option<Statement>, SqlErr
         }
         ("prepare", _) => return parser.prepare().map(Some),
         ("execute", _) => (parser.execute()?, "EXECUTE"),
+        ("listen", _) => {
+            parser.advance();
+            (Utility::Listen(parser.column_name()?.text), "LISTEN")
+        }
+        ("unlisten", _) => {
+            parser.advance();
+            let all = parser.eat_operator("*");
+            (Utility::Unlisten(if all { None } else { Some(parser.column_name()?.text) }), "UNLISTEN")
+        }
+        ("notify", _) => {
+            parser.advance();
+            let channel = parser.column_name()?.text;
+            let payload = if parser.eat_punct(b',') { parser.string()? } else { String::new() };
+            (Utility::Notify { channel, payload }, "NOTIFY")
+        }
         ("checkpoint", _) => {
             parser.advance();
             (Utility::NoOperation, "CHECKPOINT")
@@ -361,6 +376,15 @@ mod tests {
         check("show transaction isolation level", Utility::Show("transaction_isolation".into()), "SHOW");
         check("reset all", Utility::Reset(None), "RESET");
         check("discard all", Utility::DiscardAll, "DISCARD ALL");
+    }
+
+    #[test]
+    fn channels_are_identifiers_and_payloads_strings() {
+        check("LISTEN Events", Utility::Listen("events".into()), "LISTEN");
+        check("unlisten *", Utility::Unlisten(None), "UNLISTEN");
+        check("UNLISTEN \"Events\"", Utility::Unlisten(Some("Events".into())), "UNLISTEN");
+        check("notify a", Utility::Notify { channel: "a".into(), payload: String::new() }, "NOTIFY");
+        check("notify a, E'x\\ty'", Utility::Notify { channel: "a".into(), payload: "x\ty".into() }, "NOTIFY");
     }
 
     #[test]

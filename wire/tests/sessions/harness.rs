@@ -177,6 +177,11 @@ impl Client {
         }
     }
 
+    pub(crate) fn until_ready_after(&mut self, bytes: &[u8]) -> String {
+        self.send(bytes);
+        self.until_ready()
+    }
+
     pub(crate) fn query(&mut self, sql: &str) -> String {
         self.send(&query(sql));
         self.until_ready()
@@ -274,6 +279,10 @@ fn show(tag: u8, body: &[u8]) -> Option<String> {
         b'E' | b'N' => format!("{}({})", char::from(tag), field(body, b'C').unwrap_or_default()),
         b'D' => format!("D({})", cells(body).join(",")),
         b'T' => format!("T({})", names(body).join(",")),
+        b'A' => {
+            let texts: Vec<_> = body[4..].split(|b| *b == 0).map(text).collect();
+            format!("A({},{})", texts[0], texts[1])
+        }
         b't' => format!("t({})", u16::from_be_bytes([body[0], body[1]])),
         other => char::from(other).to_string(),
     };

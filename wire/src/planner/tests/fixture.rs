@@ -124,6 +124,8 @@ impl Database {
                 SessionValue::CurrentDatabase => Value::Text("d".into()),
                 SessionValue::TimeZone => Value::Text("UTC".into()),
                 SessionValue::BackendPid => Value::Integer(1),
+                SessionValue::Calls => Value::Integer(-1),
+                SessionValue::ListeningChannels => Value::Text("{}".into()),
                 SessionValue::Setting(name) if name == "search_path" => Value::Text("public".into()),
                 SessionValue::Setting(_) => Value::Null,
             },
