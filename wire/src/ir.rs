@@ -3,6 +3,8 @@
 //! A relation in FROM has a number that is unique in the statement; columns refer to it, so the emitted SQL never depends on
 //! a user's alias. Everything in this tree has a SQLite form: what has none is refused while binding.
 
+mod map;
+
 use std::sync::Arc;
 
 use storage::Value;
@@ -10,7 +12,7 @@ use storage::schema::model::{PgType, Table};
 
 use crate::function::Form;
 use crate::plan::SessionValue;
-use crate::sql::ast::{BoolTest, FrameUnit, JoinKind, LiteralRef, Quantifier, SetOperator};
+use crate::sql::ast::{BoolTest, Exclude, FrameUnit, JoinKind, LiteralRef, Quantifier, SetOperator};
 use crate::types::{Representation, oid};
 
 /// An expression and its type.
@@ -63,6 +65,8 @@ pub(crate) enum Node {
         args: Vec<Expr>,
     },
     Aggregate(Box<Aggregate>),
+    /// GROUPING(..) of grouping keys: gone before the tree is emitted.
+    Grouping(Vec<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
@@ -173,6 +177,7 @@ pub(crate) struct Frame {
     pub(crate) unit: FrameUnit,
     pub(crate) start: Bound,
     pub(crate) end: Bound,
+    pub(crate) exclude: Exclude,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -262,6 +267,16 @@ pub(crate) enum Source {
         args: Vec<Expr>,
         result: PgType,
     },
+    /// A subquery that refers to the relations before it, with the columns `c1`, `c2`, ..
+    Lateral {
+        id: u32,
+        query: Box<Query>,
+    },
+    /// Table-valued functions side by side, the shorter ones filled up with NULL: `value` of relation `id` counts the rows.
+    Lockstep {
+        id: u32,
+        functions: Vec<Self>,
+    },
     /// A function of one value, as a relation of one row with the column `value`.
     Scalar {
         id: u32,
@@ -341,6 +356,36 @@ pub(crate) enum Statement {
     Delete(Box<Delete>),
 }
 
+impl Select {
+    /// A plain list of results.
+    pub(crate) fn of(items: Vec<Expr>) -> Self {
+        Self {
+            distinct: false,
+            distinct_on: Vec::new(),
+            items,
+            from: Vec::new(),
+            filter: None,
+            group_by: Vec::new(),
+            grouped: false,
+            having: None,
+        }
+    }
+}
+
+impl Query {
+    /// A body without WITH, order and limit.
+    pub(crate) fn of(body: Body, outputs: Vec<Output>) -> Self {
+        Self { ctes: Vec::new(), recursive: false, body, order_by: Vec::new(), limit: None, offset: None, outputs }
+    }
+}
+
+impl Output {
+    /// A computed column.
+    pub(crate) fn computed(name: &str, ty: PgType) -> Self {
+        Self { name: name.to_owned(), ty, table_oid: 0, attribute: 0, representation: Representation::Typed }
+    }
+}
+
 impl Expr {
     /// An untyped literal or parameter for a BLOB column of a schema file may be text.
     pub(crate) fn loosen(&mut self) {
@@ -364,7 +409,12 @@ impl Expr {
             | Node::Parameter { .. }
             | Node::Session(_)
             | Node::Column(_) => {}
-            Node::Apply { args, .. } | Node::And(args) | Node::Or(args) | Node::Coalesce(args) | Node::Array(args) => {
+            Node::Apply { args, .. }
+            | Node::And(args)
+            | Node::Or(args)
+            | Node::Coalesce(args)
+            | Node::Array(args)
+            | Node::Grouping(args) => {
                 args.iter().for_each(visit);
             }
             Node::Extreme { args, .. } | Node::InQuery { args, .. } => args.iter().for_each(visit),
@@ -418,6 +468,7 @@ impl Expr {
             | Node::Column(_)
             | Node::Apply { .. }
             | Node::Aggregate(_)
+            | Node::Grouping(_)
             | Node::And(_)
             | Node::Or(_)
             | Node::Not(_)

@@ -102,6 +102,31 @@ impl Planner {
         self.plan_bytes(text, declared, env).map_err(|error| in_characters(error, text))
     }
 
+    /// What the simple protocol says to a statement with `$n`, given how planning it ended: 42P02, unless another mistake
+    /// stands before it.
+    pub fn stray_parameter(text: &str, outcome: &Result<Planned, SqlError>) -> Option<SqlError> {
+        if !text.contains('$') {
+            return None;
+        }
+        let tokens = lexer::tokens(text).ok()?;
+        let found = tokens
+            .iter()
+            .find_map(|token| if let Kind::Parameter(index) = token.kind { Some((index, token.start)) } else { None });
+        let (index, start) = found?;
+        let error = SqlError::new("42P02", format!("there is no parameter ${index}")).at(start);
+        let error = in_characters(error, text);
+        match outcome {
+            Ok(planned) => (!planned.plan.param_types.is_empty()).then_some(error),
+            // PREPARE has parameters of its own; a text that does not parse has none.
+            Err(other) if other.sqlstate == "42601" || tokens.first()?.text(text).eq_ignore_ascii_case("prepare") => {
+                None
+            }
+            Err(other) => {
+                other.position.is_none_or(|at| Some(at) >= error.position || other.sqlstate == "42725").then_some(error)
+            }
+        }
+    }
+
     fn plan_bytes(&mut self, text: &str, declared: &[u32], env: &Env<'_>) -> Result<Planned, SqlError> {
         let tokens = lexer::tokens(text)?;
         let literals: Vec<Token> = tokens.iter().filter(|token| token.kind.is_literal()).copied().collect();

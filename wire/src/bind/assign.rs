@@ -131,47 +131,16 @@ pub(super) fn freeze(mut expr: Expr, env: &Env<'_>, text: &str, literals: &[lexe
         *part = freeze(taken, env, text, literals)?;
         Ok(())
     };
-    match &mut expr.node {
-        Node::Apply { args, .. } | Node::And(args) | Node::Or(args) | Node::Coalesce(args) | Node::Array(args) => {
-            args.iter_mut().try_for_each(each)?;
-        }
-        Node::Extreme { args, .. } => args.iter_mut().try_for_each(each)?,
-        Node::Not(arg) | Node::IsNull { arg, .. } | Node::IsBool { arg, .. } => each(arg)?,
-        Node::IsDistinct { left, right, .. } => {
-            each(left)?;
-            each(right)?;
-        }
-        Node::In { arg, list, .. } => {
-            each(arg)?;
-            list.iter_mut().try_for_each(each)?;
-        }
-        Node::Case { whens, otherwise } => {
-            for (condition, result) in whens {
-                each(condition)?;
-                each(result)?;
-            }
-            if let Some(otherwise) = otherwise {
-                each(otherwise)?;
-            }
-        }
-        Node::Nullif { test, value } => {
-            each(test)?;
-            each(value)?;
-        }
-        Node::Quantified { .. } | Node::Aggregate(_) | Node::NotNull { .. } => {
-            return Err(SqlError::unsupported("this DEFAULT expression is not supported").at(expr.at));
-        }
-        Node::Null
-        | Node::Literal { .. }
-        | Node::Constant(_)
-        | Node::Parameter { .. }
-        | Node::Session(_)
-        | Node::Column(_)
-        | Node::InQuery { .. }
-        | Node::ArrayQuery(_)
-        | Node::Exists(_)
-        | Node::Subquery(_) => {}
+    if matches!(expr.node, Node::Quantified { .. } | Node::Aggregate(_) | Node::Grouping(_) | Node::NotNull { .. }) {
+        return Err(SqlError::unsupported("this DEFAULT expression is not supported").at(expr.at));
     }
+    let mut failed = Ok(());
+    expr.for_each_part_mut(&mut |part| {
+        if failed.is_ok() {
+            failed = each(part);
+        }
+    });
+    failed?;
     Ok(expr)
 }
 

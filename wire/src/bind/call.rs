@@ -10,6 +10,9 @@ use crate::plan::SessionValue;
 use crate::sql::ast::{self, ExprKind};
 use crate::types::{catalog, oid};
 
+/// Where an aggregate's arguments are bound, no aggregate and no set-returning function may stand.
+const AGGREGATE_ARGUMENT: &str = "an aggregate's argument";
+
 /// A resolved call, before it becomes a node.
 pub(super) struct Resolved {
     pub(super) function: &'static Function,
@@ -49,7 +52,11 @@ impl Binder<'_> {
         let aggregate =
             function::functions_named(call.name.last()).iter().any(|function| function.kind == Kind::Aggregate);
         let nested = aggregate && call.over.is_none();
-        let outer = nested.then(|| self.scope().no_aggregates.replace("an aggregate's argument"));
+        let outer = nested.then(|| self.scope().no_aggregates.replace(AGGREGATE_ARGUMENT));
+        let windows = self.scope().no_windows;
+        if call.over.is_some() && windows.is_none() {
+            self.scope().no_windows = Some(super::window::WINDOW_ARGUMENT);
+        }
         let mut args = Vec::with_capacity(call.args.len());
         let mut failed = None;
         for arg in &call.args {
@@ -61,6 +68,7 @@ impl Binder<'_> {
                 }
             }
         }
+        self.scope().no_windows = windows;
         if let Some(outer) = outer {
             self.scope().no_aggregates = outer;
         }
@@ -187,7 +195,7 @@ impl Binder<'_> {
             return self.window_call(call, resolved, at);
         }
         if let Some(clause) = self.scope().no_aggregates {
-            let message = if clause == "an aggregate's argument" {
+            let message = if clause == AGGREGATE_ARGUMENT {
                 "aggregate function calls cannot be nested".to_owned()
             } else {
                 format!("aggregate functions are not allowed in {clause}")
@@ -223,7 +231,11 @@ impl Binder<'_> {
         if call.distinct && order_by.iter().any(|item| !args.iter().any(|arg| item.key == OrderKey::Expr(arg.clone())))
         {
             let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
-            return Err(SqlError::new("42P10", message).at(at));
+            let stray = order_by.iter().find_map(|item| match &item.key {
+                OrderKey::Expr(expr) if !args.contains(expr) => Some(expr.at),
+                OrderKey::Expr(_) | OrderKey::Output(_) => None,
+            });
+            return Err(SqlError::new("42P10", message).at(stray.unwrap_or(at)));
         }
         if call.distinct && args.len() > 1 {
             return Err(SqlError::unsupported("DISTINCT in an aggregate of several arguments is not supported").at(at));
@@ -262,22 +274,65 @@ impl Binder<'_> {
             .at(at))
     }
 
-    /// A set-returning function in the select list becomes a relation joined to the rest, which is what it means when it
-    /// is the only one.
+    /// A set-returning function in the select list becomes a relation joined to the rest.
     fn lift(&mut self, call: &ast::Call, resolved: Resolved, at: u32) -> Result<Expr, SqlError> {
-        if !self.scope().may_lift {
-            let message = format!("set-returning function {} is not supported in this place", call.name.last());
-            return Err(SqlError::unsupported(message).at(at));
+        self.check_set_allowed(at)?;
+        if call.over.is_some() || call.distinct || call.filter.is_some() || !call.order_by.is_empty() {
+            return self.scalar_call(call, resolved, at);
         }
-        if !self.scope().lifted.is_empty() {
-            return Err(
-                SqlError::unsupported("several set-returning functions in one select list are not supported").at(at)
-            );
-        }
+        let inner = |(depth, source): &(usize, Source)| {
+            let Source::Function { id, .. } = source else { return None };
+            resolved.args.iter().any(|arg| super::group::expr_refers_to(arg, &[*id])).then_some(depth + 1)
+        };
+        let depth = self.scope().lifted.iter().filter_map(inner).max().unwrap_or(0);
         let id = self.new_relation();
         let ty = plain(resolved.result);
         let source = Source::Function { id, form: resolved.function.form, args: resolved.args, result: ty };
-        self.scope().lifted.push(source);
+        self.scope().lifted.push((depth, source));
         Ok(Expr { at, ..super::scope::column(id, "value", ty) })
+    }
+
+    fn check_set_allowed(&mut self, at: u32) -> Result<(), SqlError> {
+        const HINT: &str = "You might be able to move the set-returning function into a LATERAL FROM item.";
+        let scope = self.scope();
+        if scope.no_aggregates == Some(AGGREGATE_ARGUMENT) {
+            let message = "aggregate function calls cannot contain set-returning function calls";
+            return Err(SqlError::unsupported(message).hint(HINT).at(at));
+        }
+        if let Some(construct) = scope.no_sets {
+            let message = format!("set-returning functions are not allowed in {construct}");
+            return Err(SqlError::unsupported(message).hint(HINT).at(at));
+        }
+        if !scope.may_lift {
+            let clause = scope.no_aggregates.or(scope.no_windows).unwrap_or("this place");
+            return Err(SqlError::unsupported(format!("set-returning functions are not allowed in {clause}")).at(at));
+        }
+        Ok(())
+    }
+
+    /// The lifted functions as relations: those of one depth side by side. Also tells the numbers of these relations.
+    pub(super) fn lifted_sources(&mut self) -> (Vec<Source>, Vec<u32>) {
+        let mut lifted = std::mem::take(&mut self.scope().lifted);
+        lifted.sort_by_key(|(depth, _)| *depth);
+        let mut ids: Vec<u32> = Vec::with_capacity(lifted.len());
+        let mut sources = Vec::new();
+        for level in lifted.chunk_by(|(left, _), (right, _)| left == right) {
+            let functions: Vec<Source> = level.iter().map(|(_, source)| source.clone()).collect();
+            ids.extend(
+                functions.iter().filter_map(
+                    |source| {
+                        if let Source::Function { id, .. } = source { Some(*id) } else { None }
+                    },
+                ),
+            );
+            if functions.len() == 1 {
+                sources.extend(functions);
+            } else {
+                let id = self.new_relation();
+                ids.push(id);
+                sources.push(Source::Lockstep { id, functions });
+            }
+        }
+        (sources, ids)
     }
 }

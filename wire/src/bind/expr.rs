@@ -54,6 +54,9 @@ impl Binder<'_> {
                 self.quantified_query(left, op, *quantifier, query, at)
             }
             ExprKind::Call(call) => self.call(call, at),
+            ExprKind::Builtin { which: which @ Builtin::Coalesce, args } => {
+                self.without_sets("COALESCE", |binder| binder.builtin(*which, args, at))
+            }
             ExprKind::Builtin { which, args } => self.builtin(*which, args, at),
             ExprKind::Session { word, precision } => self.session_word(*word, *precision, at),
             ExprKind::Cast { arg, target } => {
@@ -62,7 +65,7 @@ impl Binder<'_> {
                 self.cast_explicitly(arg, target, at)
             }
             ExprKind::Case { operand, whens, otherwise } => {
-                self.case(operand.as_deref(), whens, otherwise.as_deref(), at)
+                self.without_sets("CASE", |binder| binder.case(operand.as_deref(), whens, otherwise.as_deref(), at))
             }
             ExprKind::Array(list) => self.array(list, at),
             ExprKind::ArrayQuery(query) => self.array_query(query, at),
@@ -73,6 +76,7 @@ impl Binder<'_> {
                     .at(at))
             }
             ExprKind::Row(_) => Err(SqlError::unsupported("row values are not supported here").at(at)),
+            ExprKind::Grouping(list) => self.grouping(list, at),
             ExprKind::Exists(query) => {
                 let query = self.subquery(query)?;
                 Ok(Expr::new(Node::Exists(Box::new(query)), oid::BOOL, at))
@@ -80,6 +84,18 @@ impl Binder<'_> {
             ExprKind::Subquery(query) => self.scalar_subquery(query, at),
             ExprKind::Collate { arg, collation } => self.collate(arg, collation, at),
         }
+    }
+
+    /// Runs `inner` where a set-returning call is an error.
+    fn without_sets<T>(
+        &mut self,
+        construct: &'static str,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let outer = self.scope().no_sets.replace(construct);
+        let result = inner(self);
+        self.scope().no_sets = outer;
+        result
     }
 
     fn literal(&mut self, kind: LiteralKind, literal: LiteralRef, at: u32) -> Result<Expr, SqlError> {
@@ -135,6 +151,9 @@ impl Binder<'_> {
         if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
             return self.row_comparison(op, lefts, rights, at);
         }
+        if let (ExprKind::Row(lefts), ExprKind::Subquery(query)) = (&left.kind, &right.kind) {
+            return self.row_against_query(op, lefts, query, at);
+        }
         let left = self.expr(left)?;
         let right = self.expr(right)?;
         self.operator(op, Some(left), right, at)
@@ -169,9 +188,15 @@ impl Binder<'_> {
                     .at(at));
             }
             Choice::Missing => {
-                return Err(SqlError::new("42883", format!("operator does not exist: {shown}"))
-                    .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
-                    .at(at));
+                let hint = match left_type {
+                    Some(_) => {
+                        "No operator matches the given name and argument types. You might need to add explicit type casts."
+                    }
+                    None => {
+                        "No operator matches the given name and argument type. You might need to add an explicit type cast."
+                    }
+                };
+                return Err(SqlError::new("42883", format!("operator does not exist: {shown}")).hint(hint).at(at));
             }
         };
         if let (Form::Special(_), "||", Some(left)) = (found.form, found.name, left.as_ref()) {

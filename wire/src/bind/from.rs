@@ -8,6 +8,7 @@ use super::scope::{ScopeColumn, ScopeItem, column};
 use super::{Binder, plain};
 use crate::catalog::reported_type;
 use crate::error::SqlError;
+use crate::function::packed::PACKED_COLUMNS_MAX;
 use crate::function::{self, Form, Kind, Volatility};
 use crate::ir::{ColumnRef, Expr, Node, Output, Query, Source};
 use crate::sql::ast::{self, Alias, FromItem, JoinCondition, JoinKind, Name, ObjectName, OperatorName};
@@ -37,7 +38,7 @@ impl Binder<'_> {
         let mut shown: Vec<ScopeItem> = Vec::new();
         for item in list {
             let (source, items) = self.relation_item(item, &shown)?;
-            check_duplicates(&shown, &items, item)?;
+            check_duplicates(&shown, &items)?;
             shown.extend(items);
             sources.push(source);
         }
@@ -53,7 +54,17 @@ impl Binder<'_> {
                 self.derived_item(query, *lateral, alias.as_ref(), left, *at)
             }
             FromItem::Function { call, at, ordinality, alias } => {
-                self.function_item(call, *ordinality, alias.as_ref(), left, *at)
+                let several = call.name.last() == "unnest" && call.args.len() > 1;
+                if !several {
+                    return self.function_item(call, *ordinality, alias.as_ref(), left, *at);
+                }
+                // `unnest(a, b)` is `ROWS FROM (unnest(a), unnest(b))`.
+                let one = |arg: &ast::Expr| (ast::Call { args: vec![arg.clone()], ..(**call).clone() }, *at);
+                let calls: Vec<_> = call.args.iter().map(one).collect();
+                self.functions_item(&calls, *ordinality, alias.as_ref(), left)
+            }
+            FromItem::RowsFrom { calls, ordinality, alias } => {
+                self.functions_item(calls, *ordinality, alias.as_ref(), left)
             }
             FromItem::Join { at, kind, left: first, right: second, condition, alias } => {
                 let bound = self.join(*kind, first, second, condition, left, *at)?;
@@ -159,28 +170,28 @@ impl Binder<'_> {
             return Ok((Source::Query { id, query: Box::new(bound) }, vec![item]));
         };
         let bound = if lateral {
-            let bound = self.with_items(left.to_vec(), |binder| binder.subquery(query))?;
-            self.refuse_correlation(&bound, at)?;
-            bound
+            self.with_items(left.to_vec(), |binder| binder.subquery(query))?
         } else {
             self.subquery(query)?
         };
+        let correlated = lateral && self.refers_to_siblings(&bound, at)?;
         let id = self.new_relation();
         let columns = output_columns(id, &bound.outputs);
         let item = self.aliased(&alias.name.text, None, columns, Some(alias))?;
-        Ok((Source::Query { id, query: Box::new(bound) }, vec![item]))
+        let query = Box::new(bound);
+        Ok((if correlated { Source::Lateral { id, query } } else { Source::Query { id, query } }, vec![item]))
     }
 
-    /// SQLite has no LATERAL: a derived table that really refers to its left side is refused.
-    fn refuse_correlation(&mut self, query: &Query, at: u32) -> Result<(), SqlError> {
+    /// Whether a LATERAL subquery really refers to the relations before it: then its rows are packed (see
+    /// [`function::packed`]), of which the number of columns is limited.
+    fn refers_to_siblings(&mut self, query: &Query, at: u32) -> Result<bool, SqlError> {
         let own = self.scope().relations.clone();
-        if super::group::refers_to(query, &own) {
-            return Err(SqlError::unsupported(
-                "LATERAL subqueries that refer to preceding FROM items are not supported",
-            )
-            .at(at));
+        let correlated = super::group::refers_to(query, &own);
+        if correlated && query.outputs.len() > PACKED_COLUMNS_MAX {
+            let message = format!("LATERAL subqueries of more than {PACKED_COLUMNS_MAX} columns are not supported");
+            return Err(SqlError::unsupported(message).at(at));
         }
-        Ok(())
+        Ok(correlated)
     }
 
     fn with_items<T>(
@@ -238,6 +249,44 @@ impl Binder<'_> {
         Ok((source, vec![item]))
     }
 
+    /// Functions side by side.
+    fn functions_item(
+        &mut self,
+        calls: &[(ast::Call, u32)],
+        ordinality: bool,
+        alias: Option<&Alias>,
+        left: &[ScopeItem],
+    ) -> Result<Bound, SqlError> {
+        let id = self.new_relation();
+        let mut functions = Vec::with_capacity(calls.len());
+        let mut columns = Vec::with_capacity(calls.len());
+        for (call, at) in calls {
+            let outer = self.scope().no_aggregates.replace("functions in FROM");
+            let resolved = self.with_items(left.to_vec(), |binder| binder.resolve_call(call, *at));
+            self.scope().no_aggregates = outer;
+            let resolved = resolved?;
+            if resolved.function.kind != Kind::SetReturning {
+                return Err(SqlError::unsupported("ROWS FROM takes set-returning functions only").at(*at));
+            }
+            self.facts.volatile |= resolved.function.volatility == Volatility::Volatile;
+            let own = self.new_relation();
+            let result = plain(resolved.result);
+            columns.push(ScopeColumn {
+                name: call.name.last().to_owned(),
+                expr: column(own, "value", result),
+                hidden: false,
+            });
+            functions.push(Source::Function { id: own, form: resolved.function.form, args: resolved.args, result });
+        }
+        if ordinality {
+            let expr = column(id, "value", plain(oid::INT8));
+            columns.push(ScopeColumn { name: "ordinality".into(), expr, hidden: false });
+        }
+        let name = calls.first().map_or("", |(call, _)| call.name.last());
+        let item = self.aliased(name, None, columns, alias)?;
+        Ok((Source::Lockstep { id, functions }, vec![item]))
+    }
+
     fn join(
         &mut self,
         kind: JoinKind,
@@ -249,9 +298,10 @@ impl Binder<'_> {
     ) -> Result<Bound, SqlError> {
         let (left, left_items) = self.relation_item(first, before)?;
         let mut visible = before.to_vec();
-        visible.extend(left_items.iter().cloned());
+        let barred = matches!(kind, JoinKind::Right | JoinKind::Full);
+        visible.extend(left_items.iter().map(|item| ScopeItem { barred: barred || item.barred, ..item.clone() }));
         let (right, right_items) = self.relation_item(second, &visible)?;
-        check_duplicates(&left_items, &right_items, second)?;
+        check_duplicates(&left_items, &right_items)?;
         let (on, items) = match condition {
             JoinCondition::None => (None, both(left_items, right_items)),
             JoinCondition::On(expr) => {
@@ -338,7 +388,8 @@ fn both(mut left: Vec<ScopeItem>, right: Vec<ScopeItem>) -> Vec<ScopeItem> {
     left
 }
 
-fn check_duplicates(left: &[ScopeItem], right: &[ScopeItem], item: &FromItem) -> Result<(), SqlError> {
+/// PostgreSQL gives no position.
+fn check_duplicates(left: &[ScopeItem], right: &[ScopeItem]) -> Result<(), SqlError> {
     for new in right.iter().filter(|item| item.name_visible) {
         let Some(name) = &new.name else { continue };
         let same = |old: &&ScopeItem| {
@@ -347,20 +398,10 @@ fn check_duplicates(left: &[ScopeItem], right: &[ScopeItem], item: &FromItem) ->
                 && (old.schema == new.schema || old.schema.is_none() || new.schema.is_none())
         };
         if left.iter().any(|old| same(&old)) {
-            return Err(
-                SqlError::new("42712", format!("table name \"{name}\" specified more than once")).at(item_at(item))
-            );
+            return Err(SqlError::new("42712", format!("table name \"{name}\" specified more than once")));
         }
     }
     Ok(())
-}
-
-fn item_at(item: &FromItem) -> u32 {
-    match item {
-        FromItem::Table { name, .. } => name.at(),
-        FromItem::Query { at, .. } | FromItem::Function { at, .. } => *at,
-        FromItem::Join { right, .. } => item_at(right),
-    }
 }
 
 fn shared_names(left: &[ScopeItem], right: &[ScopeItem], at: u32) -> Vec<Name> {
@@ -379,11 +420,11 @@ fn side_column(items: &[ScopeItem], name: &Name, side: &str) -> Result<Expr, Sql
         (Some(column), None) => Ok(column.expr.clone()),
         (Some(_), Some(_)) => {
             let message = format!("common column name \"{}\" appears more than once in {side} table", name.text);
-            Err(SqlError::new("42702", message).at(name.at))
+            Err(SqlError::new("42702", message))
         }
         (None, _) => {
             let message = format!("column \"{}\" specified in USING clause does not exist in {side} table", name.text);
-            Err(SqlError::new("42703", message).at(name.at))
+            Err(SqlError::new("42703", message))
         }
     }
 }
@@ -396,7 +437,7 @@ fn rename(columns: &mut [ScopeColumn], alias: &Alias) -> Result<(), SqlError> {
             alias.name.text,
             alias.columns.len()
         );
-        return Err(SqlError::new("42P10", message).at(alias.name.at));
+        return Err(SqlError::new("42P10", message));
     }
     let visible = columns.iter_mut().filter(|column| !column.hidden);
     for (column, name) in visible.zip(&alias.columns) {

@@ -66,7 +66,9 @@ impl Binder<'_> {
             return self.value_rows(rows, insert, table, targets);
         }
         let bound = self.query(query)?;
-        check_count(bound.outputs.len(), insert, targets.len(), query.at)?;
+        let places = result_places(query);
+        let extra = places.get(targets.len()).copied().unwrap_or(query.at);
+        check_count(bound.outputs.len(), insert, targets.len(), extra)?;
         let types: Vec<u32> = bound
             .outputs
             .iter()
@@ -80,9 +82,10 @@ impl Binder<'_> {
         let id = self.new_relation();
         let mut values = Vec::with_capacity(types.len());
         for (index, (output, target)) in bound.outputs.iter().zip(targets).enumerate() {
-            let expr = Expr { at: query.at, ..column(id, &format!("c{}", index + 1), output.ty) };
+            let at = places.get(index).copied().unwrap_or(query.at);
+            let expr = Expr { at, ..column(id, &format!("c{}", index + 1), output.ty) };
             let declared = &table.columns[*target];
-            refuse_generated(declared, "insert", query.at)?;
+            refuse_generated(declared, "insert", at)?;
             values.push(self.assign(expr, table, declared)?);
         }
         Ok((Some((id, bound)), values))
@@ -97,6 +100,8 @@ impl Binder<'_> {
     ) -> Result<Given, SqlError> {
         let width = rows.first().map_or(0, Vec::len);
         let mut bound = Vec::with_capacity(rows.len());
+        // Of several rows none may have a set-returning function.
+        self.scope().may_lift = rows.len() == 1;
         for row in rows {
             let at = row.first().map_or(0, |expr| expr.at);
             if row.len() != width {
@@ -110,10 +115,25 @@ impl Binder<'_> {
             }
             bound.push(values);
         }
-        if bound.len() == 1 {
-            return Ok((None, bound.pop().unwrap_or_default()));
+        self.scope().may_lift = false;
+        if bound.len() > 1 {
+            return Ok(self.as_relation(bound));
         }
-        Ok(self.as_relation(bound))
+        let values = bound.pop().unwrap_or_default();
+        let (lifted, _) = self.lifted_sources();
+        if lifted.is_empty() {
+            return Ok((None, values));
+        }
+        // One row with set-returning functions is a SELECT.
+        let (query, references) = self.as_relation(vec![values]);
+        let query = query.map(|(id, mut query)| {
+            if let Body::Values(rows) = &mut query.body {
+                let items = rows.pop().unwrap_or_default();
+                query.body = Body::Select(Box::new(ir::Select { from: lifted, ..ir::Select::of(items) }));
+            }
+            (id, query)
+        });
+        Ok((query, references))
     }
 
     /// Rows as a derived table, and the references to its columns.
@@ -154,9 +174,13 @@ impl Binder<'_> {
             return Err(SqlError::unsupported(message).at(cell.at));
         }
         refuse_generated(column, "insert", cell.at)?;
-        let aggregates = self.scope().no_aggregates.replace("VALUES");
+        let scope = self.scope();
+        let aggregates = scope.no_aggregates.replace("VALUES");
+        let windows = scope.no_windows.replace("VALUES");
         let expr = self.expr(cell);
-        self.scope().no_aggregates = aggregates;
+        let scope = self.scope();
+        scope.no_aggregates = aggregates;
+        scope.no_windows = windows;
         self.assign(expr?, table, column)
     }
 
@@ -227,11 +251,11 @@ impl Binder<'_> {
     ) -> Result<ir::OnConflict, SqlError> {
         let target = match &clause.target {
             None => Vec::new(),
-            Some(ConflictTarget::Columns(names)) => conflict_columns(table, names, clause.at)?,
+            Some(ConflictTarget::Columns(names)) => conflict_columns(table, names, clause.target_at)?,
             Some(ConflictTarget::Constraint(name)) => {
                 if table.primary_key_name.as_deref() != Some(&name.text) {
                     let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.text, table.name);
-                    return Err(SqlError::new("42704", message).at(name.at));
+                    return Err(SqlError::new("42704", message));
                 }
                 key_names(table)
             }
@@ -248,10 +272,7 @@ impl Binder<'_> {
             .hint("For example, ON CONFLICT (column_name).")
             .at(clause.at));
         }
-        let excluded = ScopeItem {
-            columns_visible: false,
-            ..ScopeItem::new(Some("excluded".into()), table_columns(EXCLUDED, table))
-        };
+        let excluded = ScopeItem::new(Some("excluded".into()), table_columns(EXCLUDED, table));
         self.scope().items.push(excluded);
         let assignments = self.assignments(assignments, table, id)?;
         let filter = self.clause(filter.as_ref(), "WHERE")?;
@@ -283,6 +304,20 @@ impl Binder<'_> {
             return Err(SqlError::new("0A000", "set-returning functions are not allowed in RETURNING"));
         }
         Ok((settled, outputs))
+    }
+}
+
+/// Where the expressions of a query's results stand, for errors about them; empty where `*` hides them.
+fn result_places(query: &ast::Query) -> Vec<u32> {
+    match &query.body {
+        ast::Body::Select(select) if !select.items.iter().any(|item| matches!(item.expr.kind, ExprKind::Star(_))) => {
+            select.items.iter().map(|item| item.expr.at).collect()
+        }
+        ast::Body::Select(_) => Vec::new(),
+        ast::Body::Values { rows } => {
+            rows.first().map_or_else(Vec::new, |row| row.iter().map(|expr| expr.at).collect())
+        }
+        ast::Body::Set { left, .. } => result_places(left),
     }
 }
 
@@ -340,17 +375,18 @@ fn key_names(table: &Table) -> Vec<String> {
     table.primary_key.iter().filter_map(|index| table.columns.get(*index)).map(|column| column.name.clone()).collect()
 }
 
+/// `at` is where the list opens, which is where PostgreSQL points for a column that is missing.
 fn conflict_columns(table: &Table, names: &[Name], at: u32) -> Result<Vec<String>, SqlError> {
     for name in names {
         column_index(table, name)
-            .map_err(|_| SqlError::new("42703", format!("column \"{}\" does not exist", name.text)).at(name.at))?;
+            .map_err(|_| SqlError::new("42703", format!("column \"{}\" does not exist", name.text)).at(at))?;
     }
     let key = key_names(table);
     let same = key.iter().all(|column| names.iter().any(|name| name.text == *column))
         && names.iter().all(|name| key.contains(&name.text));
     if !same {
         let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-        return Err(SqlError::new("42P10", message).at(at));
+        return Err(SqlError::new("42P10", message));
     }
     Ok(key)
 }

@@ -43,6 +43,7 @@ fn named(expr: &Expr) -> Option<(String, Strength)> {
         ExprKind::Array(_) | ExprKind::ArrayQuery(_) => strong("array"),
         ExprKind::Row(_) => strong("row"),
         ExprKind::Exists(_) => strong("exists"),
+        ExprKind::Grouping(_) => strong("grouping"),
         ExprKind::Subquery(query) => match &query.body {
             Body::Select(select) => select.items.first().and_then(|item| match &item.alias {
                 Some(alias) => strong(alias),

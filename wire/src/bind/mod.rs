@@ -7,7 +7,7 @@
 //! | [`cast`] | conversions, the common type of branches |
 //! | [`overload`] | which function or operator |
 //! | [`expr`], [`predicate`], [`call`], [`window`] | expressions |
-//! | [`from`], [`query`], [`group`], [`label`] | SELECT |
+//! | [`from`], [`query`], [`group`], [`regroup`], [`label`] | SELECT |
 //! | [`insert`], [`update`], [`assign`] | writes |
 //! | [`ddl`], [`deparse`] | schema changes |
 //!
@@ -28,6 +28,7 @@ mod object_name;
 mod overload;
 mod predicate;
 mod query;
+mod regroup;
 mod scope;
 mod setting;
 mod types;

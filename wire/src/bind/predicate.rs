@@ -4,7 +4,7 @@ use super::cast::type_name;
 use super::{Binder, overload, plain};
 use crate::error::SqlError;
 use crate::function::{CastContext, Form};
-use crate::ir::{Expr, Node, QuantifiedSource};
+use crate::ir::{Body, Expr, Node, Output, QuantifiedSource, Query, Select, Source};
 use crate::sql::ast::{self, BoolTest, ExprKind, LikeKind, OperatorName, Quantifier};
 use crate::types::{catalog, oid};
 
@@ -23,6 +23,14 @@ fn negate(expr: Expr, negated: bool) -> Expr {
 
 impl Binder<'_> {
     pub(super) fn is_null(&mut self, arg: &ast::Expr, negated: bool, at: u32) -> Result<Expr, SqlError> {
+        if let ExprKind::Row(cells) = &arg.kind {
+            // Of a row both tests hold for all cells or fail: one is not the other's negation.
+            let mut tests = Vec::with_capacity(cells.len());
+            for cell in cells {
+                tests.push(self.is_null(cell, negated, at)?);
+            }
+            return Ok(Expr::new(Node::And(tests), oid::BOOL, at));
+        }
         let arg = self.expr(arg)?;
         let undetermined = matches!(arg.node, Node::Parameter { .. }) && arg.ty.oid == oid::UNKNOWN;
         let arg = if undetermined { arg } else { self.settle(arg)? };
@@ -54,6 +62,16 @@ impl Binder<'_> {
         negated: bool,
         at: u32,
     ) -> Result<Expr, SqlError> {
+        if let (ExprKind::Row(lefts), ExprKind::Row(rights)) = (&left.kind, &right.kind) {
+            if lefts.len() != rights.len() {
+                return Err(SqlError::new("42601", "unequal number of entries in row expressions").at(at));
+            }
+            let mut tests = Vec::with_capacity(lefts.len());
+            for (left, right) in lefts.iter().zip(rights) {
+                tests.push(self.is_distinct(left, right, negated, at)?);
+            }
+            return Ok(Expr::new(if negated { Node::And(tests) } else { Node::Or(tests) }, oid::BOOL, at));
+        }
         let left = self.expr(left)?;
         let right = self.expr(right)?;
         let equal = self.operator(&named("="), Some(left), right, at)?;
@@ -77,16 +95,81 @@ impl Binder<'_> {
         if lefts.len() != rights.len() {
             return Err(SqlError::new("42601", "unequal number of entries in row expressions").at(at));
         }
-        if op.name != "=" && op.name != "<>" {
-            return Err(SqlError::unsupported(format!("comparison of rows with {} is not supported", op.name)).at(at));
-        }
-        let mut tests = Vec::with_capacity(lefts.len());
+        let mut pairs = Vec::with_capacity(lefts.len());
         for (left, right) in lefts.iter().zip(rights) {
             let left = self.expr(left)?;
             let right = self.expr(right)?;
-            tests.push(self.operator(op, Some(left), right, at)?);
+            pairs.push((left, right));
         }
-        Ok(Expr::new(if op.name == "=" { Node::And(tests) } else { Node::Or(tests) }, oid::BOOL, at))
+        self.compare_pairs(op, pairs, at)
+    }
+
+    /// Compares rows cell by cell: `=` and `<>` all cells, an order by the first cells that differ.
+    pub(super) fn compare_pairs(
+        &mut self,
+        op: &OperatorName,
+        pairs: Vec<(Expr, Expr)>,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
+        let strict = match op.name.as_str() {
+            "=" | "<>" => {
+                let mut tests = Vec::with_capacity(pairs.len());
+                for (left, right) in pairs {
+                    tests.push(self.operator(op, Some(left), right, at)?);
+                }
+                return Ok(Expr::new(if op.name == "=" { Node::And(tests) } else { Node::Or(tests) }, oid::BOOL, at));
+            }
+            "<" | "<=" => "<",
+            ">" | ">=" => ">",
+            other => {
+                let message = format!("could not determine interpretation of row comparison operator {other}");
+                return Err(SqlError::unsupported(message)
+                    .hint("Row comparison operators must be associated with btree operator families.")
+                    .at(at));
+            }
+        };
+        let weak = named(if strict == "<" { "<=" } else { ">=" });
+        // `(a, b) < (x, y)` is `a <= x AND (a < x OR b < y)`: the first part alone may use an index.
+        let mut pairs = pairs.into_iter().rev();
+        let Some((left, right)) = pairs.next() else {
+            return Err(SqlError::unsupported("cannot compare rows of zero length").at(at));
+        };
+        let mut test = self.operator(op, Some(left), right, at)?;
+        for (left, right) in pairs {
+            let bound = self.operator(&weak, Some(left.clone()), right.clone(), at)?;
+            let (left, right) = (self.refreshed(left), self.refreshed(right));
+            let decided = self.operator(&named(strict), Some(left), right, at)?;
+            let rest = Expr::new(Node::Or(vec![decided, test]), oid::BOOL, at);
+            test = Expr::new(Node::And(vec![bound, rest]), oid::BOOL, at);
+        }
+        Ok(test)
+    }
+
+    /// `(a, b) op (SELECT x, y ..)`: NULL without a row, 21000 with two.
+    pub(super) fn row_against_query(
+        &mut self,
+        op: &OperatorName,
+        lefts: &[ast::Expr],
+        query: &ast::Query,
+        at: u32,
+    ) -> Result<Expr, SqlError> {
+        let query = self.subquery(query)?;
+        if query.outputs.len() != lefts.len() {
+            let which = if query.outputs.len() > lefts.len() { "many" } else { "few" };
+            return Err(SqlError::new("42601", format!("subquery has too {which} columns")).at(at));
+        }
+        let id = self.new_relation();
+        let mut pairs = Vec::with_capacity(lefts.len());
+        for (index, left) in lefts.iter().enumerate() {
+            let left = self.expr(left)?;
+            pairs.push((left, super::scope::column(id, &format!("c{}", index + 1), query.outputs[index].ty)));
+        }
+        let test = self.compare_pairs(op, pairs, at)?;
+        let from = vec![Source::Query { id, query: Box::new(query) }];
+        let select = Select { from, ..Select::of(vec![test]) };
+        let output = Output::computed("?column?", plain(oid::BOOL));
+        let query = Query::of(Body::Select(Box::new(select)), vec![output]);
+        Ok(Expr::new(Node::Subquery(Box::new(query)), oid::BOOL, at))
     }
 
     /// `a IN (b, c)`: one list under one type if the members meet in it, else a chain of comparisons, as in PostgreSQL.

@@ -22,9 +22,11 @@ impl Binder<'_> {
 
     fn query_with_ctes(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
         let (ctes, recursive) = self.with(query.with.as_ref())?;
+        let known = self.from_names.len();
         self.scopes.push(Scope::default());
         let result = self.query_in_scope(query, ctes, recursive);
         self.scopes.pop();
+        self.from_names.truncate(known);
         result
     }
 
@@ -126,25 +128,48 @@ impl Binder<'_> {
         select: &ast::Select,
         order_by: &[ast::OrderItem],
     ) -> Result<(Select, Vec<Output>, Vec<OrderItem>), SqlError> {
+        for (index, (name, _)) in select.windows.iter().enumerate() {
+            if select.windows[..index].iter().any(|(other, _)| other.text == name.text) {
+                let message = format!("window \"{}\" is already defined", name.text);
+                return Err(SqlError::new("42P20", message).at(name.at));
+            }
+        }
         self.scope().windows.clone_from(&select.windows);
-        let mut from = self.from(&select.from)?;
-        let filter = self.clause(select.filter.as_ref(), "WHERE")?;
+        let from = self.from(&select.from)?;
+        // PostgreSQL's order, so that of two mistakes the same one is told, and parameters get the same types.
         let (items, outputs) = self.select_items(&select.items)?;
-        let group_by = self.group_by(&select.group_by, &items, &outputs)?;
+        let filter = self.clause(select.filter.as_ref(), "WHERE")?;
         let having = self.having(select.having.as_ref())?;
-        let order_by = self.select_order(order_by, &items, &outputs, select)?;
+        let mut order_by = self.select_order(order_by, &items, &outputs, select)?;
+        let grouping = self.group_by(select, &items, &outputs)?;
         let (distinct, distinct_on) = self.distinct(&select.distinct, &items, &outputs, &order_by)?;
-        let grouped = !group_by.is_empty() || self.scope().has_aggregates || having.is_some();
-        let lifted = std::mem::take(&mut self.scope().lifted);
-        if grouped && !lifted.is_empty() {
-            return Err(SqlError::unsupported("set-returning functions in a grouped query are not supported"));
+        let (lifted, lifted_ids) = self.lifted_sources();
+        let grouped = !grouping.keys.is_empty()
+            || grouping.sets.is_some()
+            || self.scope().has_aggregates
+            || self.scope().has_grouping
+            || having.is_some();
+        let group_by = grouping.keys.clone();
+        let mut bound = Select { distinct, distinct_on, items, from, filter, group_by, grouped, having };
+        if !grouped {
+            bound.from.extend(lifted);
+            return Ok((bound, outputs, order_by));
         }
-        from.extend(lifted);
-        let select = Select { distinct, distinct_on, items, from, filter, group_by, grouped, having };
-        if grouped {
-            self.check_grouping(&select, &order_by)?;
+        let mut own = self.scope().relations.clone();
+        own.retain(|relation| !lifted_ids.contains(relation));
+        let common = grouping.common_keys();
+        self.check_grouping(&bound, &order_by, &common, &own)?;
+        let has_grouping = self.scope().has_grouping;
+        if has_grouping {
+            super::group::check_grouping_calls(&bound, &order_by)?;
         }
-        Ok((select, outputs, order_by))
+        if has_grouping || grouping.sets.is_some() || !lifted.is_empty() {
+            let all = (0..grouping.keys.len()).collect();
+            let sets = grouping.sets.unwrap_or_else(|| vec![all]);
+            let id = self.new_relation();
+            bound = super::regroup::regrouped(bound, &mut order_by, &sets, lifted, (id, own));
+        }
+        Ok((bound, outputs, order_by))
     }
 
     /// A condition that holds no aggregates or windows.
@@ -191,9 +216,12 @@ impl Binder<'_> {
     }
 
     /// An ordinal of the select list: `GROUP BY 1`, `ORDER BY 1`.
-    fn ordinal(&mut self, expr: &ast::Expr, count: usize, clause: &str) -> Result<Option<usize>, SqlError> {
+    pub(super) fn ordinal(&mut self, expr: &ast::Expr, count: usize, clause: &str) -> Result<Option<usize>, SqlError> {
+        if let ExprKind::Null | ExprKind::Bool(_) = expr.kind {
+            return Err(SqlError::new("42601", format!("non-integer constant in {clause}")).at(expr.at));
+        }
         let ExprKind::Literal(kind, literal) = &expr.kind else { return Ok(None) };
-        let (LiteralKind::Int4, false) = (*kind, literal.negative) else {
+        let LiteralKind::Int4 = *kind else {
             return Err(SqlError::new("42601", format!("non-integer constant in {clause}")).at(expr.at));
         };
         let text = self.pin(*literal)?;
@@ -203,44 +231,6 @@ impl Binder<'_> {
                 Err(SqlError::new("42P10", format!("{clause} position {text} is not in select list")).at(expr.at))
             }
         }
-    }
-
-    fn group_by(&mut self, list: &[ast::Expr], items: &[Expr], outputs: &[Output]) -> Result<Vec<Expr>, SqlError> {
-        let mut keys = Vec::with_capacity(list.len());
-        for expr in list {
-            let key = self.group_key(expr, items, outputs)?;
-            let key = self.settle(key)?;
-            self.check_groupable(key.ty.oid, key.at)?;
-            if super::group::holds_aggregate(&key) {
-                return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY").at(expr.at));
-            }
-            keys.push(key);
-        }
-        Ok(keys)
-    }
-
-    fn group_key(&mut self, expr: &ast::Expr, items: &[Expr], outputs: &[Output]) -> Result<Expr, SqlError> {
-        if let Some(position) = self.ordinal(expr, items.len(), "GROUP BY")? {
-            return Ok(items[position].clone());
-        }
-        if let ExprKind::Row(_) = expr.kind {
-            return Err(SqlError::unsupported("GROUP BY of a row is not supported").at(expr.at));
-        }
-        // A bare name is a column of FROM first, then a result column: the reverse of ORDER BY.
-        if let ExprKind::Column(parts) = &expr.kind
-            && let [name] = parts.as_slice()
-        {
-            let known = self.scope().items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns);
-            if !known.map(|column| &column.name).any(|known| *known == name.text)
-                && let Some(position) = output_named(outputs, items, &name.text, expr.at, "GROUP BY")?
-            {
-                return Ok(items[position].clone());
-            }
-        }
-        let aggregates = self.scope().no_aggregates.replace("GROUP BY");
-        let key = self.expr(expr);
-        self.scope().no_aggregates = aggregates;
-        key
     }
 
     /// ORDER BY of a SELECT: result columns by name or ordinal, else expressions over FROM.
@@ -300,7 +290,7 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .detail("Only result column names can be used, not expressions or functions.")
                     .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
-                    .at(item.expr.at));
+                    .at(start_of(&item.expr)));
             };
             let type_oid = outputs[position].ty.oid;
             self.check_sortable(type_oid, item.expr.at)?;
@@ -400,9 +390,6 @@ impl Binder<'_> {
             SetOperator::Intersect => "INTERSECT",
             SetOperator::Except => "EXCEPT",
         };
-        if all && op != SetOperator::Union {
-            return Err(SqlError::unsupported(format!("{word} ALL is not supported")).at(right.at));
-        }
         let left = self.query(left)?;
         let right = self.query(right)?;
         check_width(&left, &right, word, left_at(&right))?;
@@ -523,7 +510,7 @@ fn output(name: String, expr: &Expr) -> Output {
     output
 }
 
-fn output_named(
+pub(super) fn output_named(
     outputs: &[Output],
     items: &[Expr],
     name: &str,
@@ -541,6 +528,14 @@ fn output_named(
         }
     }
     Ok(found)
+}
+
+/// Where an expression begins: of an operator, its left operand.
+fn start_of(expr: &ast::Expr) -> u32 {
+    if let ExprKind::Binary { left, .. } | ExprKind::And(left, _) | ExprKind::Or(left, _) = &expr.kind {
+        return start_of(left);
+    }
+    expr.at
 }
 
 fn left_at(query: &Query) -> u32 {

@@ -29,6 +29,8 @@ pub(super) struct ScopeItem {
     pub(super) columns_visible: bool,
     /// Whether `name.column` finds them.
     pub(super) name_visible: bool,
+    /// Stands on the left of a RIGHT or FULL join, whose right side must not refer to it.
+    pub(super) barred: bool,
 }
 
 /// What is visible in one query.
@@ -42,16 +44,27 @@ pub(super) struct Scope {
     pub(super) no_windows: Option<&'static str>,
     pub(super) has_aggregates: bool,
     pub(super) has_windows: bool,
-    /// Set-returning calls of the select list, lifted into FROM.
-    pub(super) lifted: Vec<crate::ir::Source>,
+    pub(super) has_grouping: bool,
+    /// Set-returning calls of the select list, lifted into FROM, each with its depth: those in the arguments of others
+    /// come before them.
+    pub(super) lifted: Vec<(usize, crate::ir::Source)>,
     pub(super) may_lift: bool,
+    /// The construct around the current expression in which a set-returning call is an error.
+    pub(super) no_sets: Option<&'static str>,
     pub(super) windows: Vec<(Name, crate::sql::ast::Window)>,
 }
 
 impl ScopeItem {
     pub(super) fn new(name: Option<String>, columns: Vec<ScopeColumn>) -> Self {
-        Self { name, schema: None, columns, columns_visible: true, name_visible: true }
+        Self { name, schema: None, columns, columns_visible: true, name_visible: true, barred: false }
     }
+}
+
+fn barred(item: &ScopeItem, at: u32) -> SqlError {
+    let name = item.name.as_deref().unwrap_or_default();
+    SqlError::new("42P10", format!("invalid reference to FROM-clause entry for table \"{name}\""))
+        .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
+        .at(at)
 }
 
 /// A reference to a column of relation `id`.
@@ -105,8 +118,11 @@ impl Binder<'_> {
     fn unqualified(&mut self, name: &str, at: u32) -> Result<Expr, SqlError> {
         for scope in self.scopes.iter().rev() {
             let mut found: Option<&Expr> = None;
-            for column in scope.items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns) {
-                if column.name == name {
+            for item in scope.items.iter().filter(|item| item.columns_visible) {
+                for column in item.columns.iter().filter(|column| column.name == name) {
+                    if item.barred {
+                        return Err(barred(item, at));
+                    }
                     if found.is_some() {
                         return Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous")).at(at));
                     }
@@ -143,6 +159,9 @@ impl Binder<'_> {
             if items.next().is_some() {
                 return Err(SqlError::new("42P09", format!("table reference \"{table}\" is ambiguous")).at(at));
             }
+            if item.barred {
+                return Err(barred(item, at));
+            }
             let mut columns = item.columns.iter().filter(|column| column.name == name);
             return match (columns.next(), columns.next()) {
                 (Some(column), None) => Ok(column.expr.clone()),
@@ -166,6 +185,14 @@ impl Binder<'_> {
                     .hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."))
                     .at(at)
             }
+            None if self.from_names.iter().any(|(_, alias)| alias == table) => SqlError::new(
+                "42P01",
+                format!("invalid reference to FROM-clause entry for table \"{table}\""),
+            )
+            .hint(format!(
+                "There is an entry for table \"{table}\", but it cannot be referenced from this part of the query."
+            ))
+            .at(at),
             None => SqlError::new("42P01", format!("missing FROM-clause entry for table \"{table}\"")).at(at),
         }
     }

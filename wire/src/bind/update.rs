@@ -19,9 +19,10 @@ impl Binder<'_> {
         self.scopes.push(Scope::default());
         let (id, item) = self.target_item(&table, update.alias.as_ref());
         let from = self.joined_from(&update.from, &item)?;
-        let assignments = self.assignments(&update.assignments, &table, id)?;
+        // PostgreSQL binds SET last.
         let filter = self.clause(update.filter.as_ref(), "WHERE")?;
         let (returning, outputs) = self.returning(&update.returning, id)?;
+        let assignments = self.assignments(&update.assignments, &table, id)?;
         self.scopes.pop();
         let statement = ir::Update { id, table, assignments, from, filter, ctes, recursive, returning };
         Ok((ir::Statement::Update(Box::new(statement)), outputs))
@@ -72,7 +73,7 @@ impl Binder<'_> {
             let column = &table.columns[index];
             if values[index].is_some() {
                 let message = format!("multiple assignments to same column \"{}\"", column.name);
-                return Err(SqlError::new("42601", message).at(assignment.column.at));
+                return Err(SqlError::new("42601", message));
             }
             values[index] = Some(self.assigned(&assignment.value, table, index)?);
         }

@@ -7,7 +7,7 @@ use crate::error::SqlError;
 use crate::function::{self, Form};
 use crate::ir::{Aggregate, Bound, Expr, Frame, Node, OrderItem, OrderKey, QuantifiedSource, Query, Window};
 use crate::plan::{SessionValue, Slot};
-use crate::sql::ast::{BoolTest, FrameUnit, Quantifier};
+use crate::sql::ast::{BoolTest, Exclude, FrameUnit, Quantifier};
 use crate::types::catalog;
 
 impl Emitter {
@@ -40,6 +40,7 @@ impl Emitter {
             }
             Node::Apply { form, args } => self.apply(*form, args, expr)?,
             Node::Aggregate(aggregate) => self.aggregate(aggregate, expr)?,
+            Node::Grouping(_) => return Err(SqlError::new("XX000", "GROUPING was not resolved").at(expr.at)),
             Node::And(args) => self.joined(args, " AND ")?,
             Node::Or(args) => self.joined(args, " OR ")?,
             Node::Not(arg) => {
@@ -514,7 +515,14 @@ impl Emitter {
         });
         self.bound(&frame.start)?;
         self.push(" AND ");
-        self.bound(&frame.end)
+        self.bound(&frame.end)?;
+        self.push(match frame.exclude {
+            Exclude::NoOthers => "",
+            Exclude::CurrentRow => " EXCLUDE CURRENT ROW",
+            Exclude::Group => " EXCLUDE GROUP",
+            Exclude::Ties => " EXCLUDE TIES",
+        });
+        Ok(())
     }
 
     fn bound(&mut self, bound: &Bound) -> Result<(), SqlError> {

@@ -6,6 +6,7 @@ use crate::function::Form;
 use crate::ir::{Body, Cte, Expr, Node, OrderItem, OrderKey, Query, Select, Source};
 use crate::plan::Slot;
 use crate::sql::ast::{JoinKind, SetOperator};
+use storage::schema::model::PgType;
 
 /// Whether result columns must carry their collation: where rows are compared whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,9 @@ impl Emitter {
                 self.wrapped(&inner, collate)?;
             }
             Body::Values(rows) => self.values(rows, collate)?,
+            Body::Set { op: op @ (SetOperator::Intersect | SetOperator::Except), all: true, left, right } => {
+                self.counted_set(*op, left, right)?;
+            }
             Body::Set { op, all, left, right } => {
                 let inner = if *all { collate } else { Collate::Yes };
                 self.operand(left, inner)?;
@@ -63,6 +67,45 @@ impl Emitter {
             }
         }
         self.tail(query)
+    }
+
+    /// INTERSECT ALL and EXCEPT ALL, which SQLite lacks: equal rows are numbered, and numbers count as part of the row.
+    fn counted_set(&mut self, op: SetOperator, left: &Query, right: &Query) -> Result<(), SqlError> {
+        let outer = self.helper();
+        let columns = |relation: &str| -> Vec<String> {
+            (1..=left.outputs.len()).map(|index| format!("{relation}.c{index} AS c{index}")).collect()
+        };
+        let shown = columns(&outer).join(", ");
+        self.push(&format!("SELECT {} FROM (", if shown.is_empty() { "1 AS c1" } else { &shown }));
+        self.numbered(left)?;
+        self.push(if op == SetOperator::Intersect { " INTERSECT " } else { " EXCEPT " });
+        self.numbered(right)?;
+        self.push(&format!(") AS {outer}"));
+        Ok(())
+    }
+
+    /// A query's rows, each with its number among the rows equal to it.
+    fn numbered(&mut self, query: &Query) -> Result<(), SqlError> {
+        let helper = self.helper();
+        let columns: Vec<(usize, u32)> =
+            query.outputs.iter().enumerate().map(|(index, output)| (index + 1, output.ty.oid)).collect();
+        let column = |emitter: &mut Self, (index, type_oid): &(usize, u32)| {
+            emitter.push(&format!("{helper}.c{index}"));
+            emitter.collation(*type_oid);
+            Ok(())
+        };
+        self.push("SELECT ");
+        self.list(&columns, ", ", |emitter, entry| {
+            column(emitter, entry)?;
+            emitter.push(&format!(" AS c{}", entry.0));
+            Ok(())
+        })?;
+        self.push(if columns.is_empty() { "row_number() OVER (" } else { ", row_number() OVER (PARTITION BY " });
+        self.list(&columns, ", ", column)?;
+        self.push(") AS n FROM (");
+        self.query(query, Collate::No)?;
+        self.push(&format!(") AS {helper}"));
+        Ok(())
     }
 
     pub(super) fn with(&mut self, ctes: &[Cte], recursive: bool) -> Result<(), SqlError> {
@@ -314,15 +357,12 @@ impl Emitter {
                 self.relation(*id);
             }
             Source::Function { id, form, args, result } => {
-                if matches!(form, Form::Special(_)) {
-                    let at = args.first().map_or(0, |arg| arg.at);
-                    return Err(SqlError::unsupported("this function in FROM is not supported").at(at));
-                }
-                let whole = Expr { node: Node::Null, ty: *result, at: args.first().map_or(0, |arg| arg.at) };
-                self.apply(*form, args, &whole)?;
+                self.table_function(*form, args, *result)?;
                 self.push(" AS ");
                 self.relation(*id);
             }
+            Source::Lateral { id, query } => self.lateral(*id, query)?,
+            Source::Lockstep { id, functions } => self.lockstep(*id, functions)?,
             Source::Scalar { id, value } => {
                 self.push("(SELECT ");
                 self.expr(value)?;
@@ -332,6 +372,57 @@ impl Emitter {
             Source::Join { kind, left, right, on } => self.join(*kind, left, right, on.as_deref())?,
         }
         Ok(())
+    }
+
+    /// SQLite has no LATERAL, but a table-valued function may take an argument from the relations before it: the rows.
+    fn lateral(&mut self, id: u32, query: &Query) -> Result<(), SqlError> {
+        let helper = self.helper();
+        let cells: Vec<String> = (1..=query.outputs.len().max(1)).map(|index| format!("{helper}.c{index}")).collect();
+        self.push(&format!("pg_rows((SELECT pg_pack_rows({}) FROM (", cells.join(", ")));
+        self.query(query, Collate::No)?;
+        self.push(&format!(") AS {helper})) AS "));
+        self.relation(id);
+        Ok(())
+    }
+
+    /// A series as long as the longest, and each function joined to it by its row's number.
+    fn lockstep(&mut self, id: u32, functions: &[Source]) -> Result<(), SqlError> {
+        self.push("pg_series_int(1, max(0");
+        for function in functions {
+            let Source::Function { form, args, result, .. } = function else { continue };
+            self.push(", (SELECT count(*) FROM ");
+            self.table_function(*form, args, *result)?;
+            self.push(")");
+        }
+        self.push("), 1) AS ");
+        self.relation(id);
+        for function in functions {
+            let Source::Function { id: own, form, args, result } = function else { continue };
+            if args.iter().any(has_column) {
+                self.push(" LEFT JOIN ");
+                self.source(function)?;
+            } else {
+                // LIMIT keeps it a table of its own, which SQLite indexes: rows are not counted anew for each row.
+                self.push(" LEFT JOIN (SELECT \"value\", ordinality FROM ");
+                self.table_function(*form, args, *result)?;
+                self.push(" LIMIT -1) AS ");
+                self.relation(*own);
+            }
+            self.push(" ON ");
+            self.relation(*own);
+            self.push(".ordinality = ");
+            self.relation(id);
+            self.push(".\"value\"");
+        }
+        Ok(())
+    }
+
+    fn table_function(&mut self, form: Form, args: &[Expr], result: PgType) -> Result<(), SqlError> {
+        let at = args.first().map_or(0, |arg| arg.at);
+        if matches!(form, Form::Special(_)) {
+            return Err(SqlError::unsupported("this function in FROM is not supported").at(at));
+        }
+        self.apply(form, args, &Expr { node: Node::Null, ty: result, at })
     }
 
     fn join(&mut self, kind: JoinKind, left: &Source, right: &Source, on: Option<&Expr>) -> Result<(), SqlError> {
@@ -358,13 +449,22 @@ impl Emitter {
     }
 }
 
+/// Whether an expression refers to a relation.
+fn has_column(expr: &Expr) -> bool {
+    let mut found = matches!(expr.node, Node::Column(_)) || expr.queries().is_some();
+    expr.for_each_part(&mut |part| found |= has_column(part));
+    found
+}
+
 fn has_outer_right(source: &Source) -> bool {
     match source {
         Source::Join { kind, left, .. } => matches!(kind, JoinKind::Right | JoinKind::Full) || has_outer_right(left),
         Source::Table { .. }
         | Source::Query { .. }
+        | Source::Lateral { .. }
         | Source::Cte { .. }
         | Source::Function { .. }
+        | Source::Lockstep { .. }
         | Source::Scalar { .. } => false,
     }
 }

@@ -5,6 +5,7 @@
 //! | `pg_raise(sqlstate, message)` | raises |
 //! | `pg_raise_not_null(table, column, types, values..)` | raises 23502 with the failing row |
 //! | `pg_limit(n)`, `pg_offset(n)` | NULL is no limit and no offset; a negative one is 2201W or 2201X |
+//! | `pg_frame_offset(n)`, `pg_range_offset(n)` | a window frame's offset: 22004 for NULL, 22013 for a negative one |
 //! | `pg_only_row(value)` | aggregate: the only row's value; 21000 at the second row |
 
 use storage::Value;
@@ -45,7 +46,24 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<()> {
         Some(count) if count < 0 => Err(raise(&SqlError::new("2201X", "OFFSET must not be negative"))),
         Some(count) => Ok(count),
     })?;
+    conn.create_scalar_function("pg_frame_offset", 1, flags, |ctx| match ctx.get::<Option<i64>>(0)? {
+        None => Err(raise(&SqlError::new("22004", "frame starting offset must not be null"))),
+        Some(offset) if offset < 0 => Err(raise(&SqlError::new("22013", "frame starting offset must not be negative"))),
+        Some(offset) => Ok(offset),
+    })?;
+    conn.create_scalar_function("pg_range_offset", 1, flags, |ctx| match value(ctx.get_raw(0)) {
+        Value::Null => Err(raise(&SqlError::new("22004", "frame starting offset must not be null"))),
+        Value::Integer(offset) if offset < 0 => Err(raise(&negative_range())),
+        Value::Real(offset) if offset < 0.0 => Err(raise(&negative_range())),
+        Value::Integer(offset) => Ok(SqliteValue::Integer(offset)),
+        Value::Real(offset) => Ok(SqliteValue::Real(offset)),
+        Value::Text(_) | Value::Blob(_) => Err(raise(&SqlError::new("XX000", "a frame's offset is not a number"))),
+    })?;
     conn.create_aggregate_function("pg_only_row", 1, flags, OnlyRow)
+}
+
+fn negative_range() -> SqlError {
+    SqlError::new("22013", "invalid preceding or following size in window function")
 }
 
 fn raise(error: &SqlError) -> rusqlite::Error {
@@ -75,10 +93,12 @@ fn not_null(ctx: &Context<'_>) -> rusqlite::Result<SqlError> {
         }
         cells.push(String::from_utf8_lossy(&shown).into_owned());
     }
-    let error = SqlError::new(
+    let mut error = SqlError::new(
         "23502",
         format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"),
     );
+    error.table = Some(table);
+    error.column = Some(column);
     Ok(error.detail(format!("Failing row contains ({}).", cells.join(", "))))
 }
 

@@ -65,18 +65,18 @@ impl SqlError {
 
 /// Begins the message of an error that a function body raised. Readable as it is for doors that do not decode it.
 const FUNCTION_MESSAGE_PREFIX: &str = "SQLSTATE ";
-/// Separates message, detail and hint in such a message; control characters do not occur in our texts.
+/// Separates message, detail, hint, table and column in such a message; control characters do not occur in our texts.
 const FUNCTION_MESSAGE_SEPARATOR: char = '\u{1f}';
 
 /// Writes an error as the one text that SQLite carries from a function body to the statement that called it:
-/// `SQLSTATE 22012: division by zero`, then detail and hint where present.
+/// `SQLSTATE 22012: division by zero`, then detail, hint, table and column where present.
 pub fn to_function_message(error: &SqlError) -> String {
     let mut text = format!("{FUNCTION_MESSAGE_PREFIX}{}: {}", error.sqlstate, error.message.replace('\0', ""));
-    if error.detail.is_some() || error.hint.is_some() {
-        for part in [&error.detail, &error.hint] {
-            text.push(FUNCTION_MESSAGE_SEPARATOR);
-            text.push_str(part.as_deref().unwrap_or(""));
-        }
+    let parts = [&error.detail, &error.hint, &error.table, &error.column];
+    let present = parts.iter().rposition(|part| part.is_some()).map_or(0, |last| last + 1);
+    for part in &parts[..present] {
+        text.push(FUNCTION_MESSAGE_SEPARATOR);
+        text.push_str(part.as_deref().unwrap_or(""));
     }
     text
 }
@@ -90,8 +90,9 @@ pub fn from_function_message(text: &str) -> Option<SqlError> {
     let mut parts = rest.split(FUNCTION_MESSAGE_SEPARATOR);
     let message = parts.next().unwrap_or("");
     let mut optional = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
-    let (detail, hint) = (optional(), optional());
-    Some(SqlError { sqlstate: Cow::Owned(sqlstate.to_owned()), detail, hint, ..SqlError::new("XX000", message) })
+    let (detail, hint, table, column) = (optional(), optional(), optional(), optional());
+    let sqlstate = Cow::Owned(sqlstate.to_owned());
+    Some(SqlError { sqlstate, detail, hint, table, column, ..SqlError::new("XX000", message) })
 }
 
 #[cfg(test)]
@@ -104,6 +105,7 @@ mod tests {
             SqlError::new("22012", "division by zero"),
             SqlError::new("22P02", "invalid input: \"a: b\"").detail("line\nbreak"),
             SqlError::new("22007", "x").hint("perhaps"),
+            SqlError { table: Some("t".into()), column: Some("c".into()), ..SqlError::new("23502", "null") },
         ] {
             assert_eq!(from_function_message(&to_function_message(&error)), Some(error));
         }

@@ -128,6 +128,12 @@ fn from_sqlite(code: i32, extended_code: i32, message: &str, schema: &Schema) ->
         ffi::SQLITE_AUTH => SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message),
         ffi::SQLITE_MISMATCH => SqlError::new(sqlstate::DATATYPE_MISMATCH, message),
         ffi::SQLITE_INTERRUPT => SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request"),
+        _ if message.starts_with("argument of ntile") => {
+            SqlError::new("22014", "argument of ntile must be greater than zero")
+        }
+        _ if message.starts_with("second argument to nth_value") => {
+            SqlError::new("22016", "argument of nth_value must be greater than zero")
+        }
         _ if message.ends_with("integer overflow") => {
             SqlError::new(sqlstate::NUMERIC_OUT_OF_RANGE, "bigint out of range")
         }

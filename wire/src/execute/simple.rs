@@ -11,6 +11,7 @@ use super::executor::{Executor, Failure, Job};
 use super::run::{Execution, Progress, Source};
 use crate::error::{SqlError, sqlstate};
 use crate::plan::{Action, Planned};
+use crate::planner::Planner;
 use crate::protocol::Format;
 use crate::protocol::backend;
 use crate::session::portal::{FormatsOf, widen_formats};
@@ -51,7 +52,8 @@ impl Executor {
         let before = text.get(..piece.start).unwrap_or_default();
         let statement = text.get(piece).unwrap_or_default();
         let schema = self.schema();
-        let planned = match self.plan(statement, &[], &schema) {
+        let planned = self.plan(statement, &[], &schema);
+        let planned = match Planner::stray_parameter(statement, &planned).map_or(planned, Err) {
             Ok(planned) => planned,
             Err(error) if self.tx.is_failed() && !is_syntax_error(&error) => return Err(aborted().into()),
             Err(error) => return Err(shifted(error, before).into()),

@@ -24,6 +24,7 @@ mod json;
 mod keyword;
 mod math;
 mod operator;
+pub(crate) mod packed;
 mod pattern;
 mod regtype;
 mod series;
@@ -257,6 +258,7 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     pattern::register(conn)?;
     aggregate::register(conn)?;
     set_returning::register(conn)?;
+    packed::register(conn)?;
     datetime::register(conn)?;
     session::register(conn)?;
     effect::register(conn)?;

@@ -55,6 +55,7 @@ pub(super) static BODIES: &[(&str, Make)] = &[
     ("pg_regexp_matches", regexp_matches),
     ("pg_json_elements", json_elements),
     ("pg_json_keys", json_keys),
+    ("pg_rows", super::packed::rows),
 ];
 
 fn arguments(values: &[Value]) -> Arguments<'_> {

@@ -6,8 +6,9 @@
 #![expect(unsafe_code, reason = "rusqlite's traits for virtual tables are unsafe to implement")]
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
 use storage::rusqlite::vtab::{
     Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
@@ -16,6 +17,7 @@ use storage::rusqlite::{self, Connection, ffi};
 use storage::{Value, ValueRef};
 
 use super::body::{Out, borrowed, raise};
+use super::packed::{self, PACKED_COLUMNS_MAX};
 use super::series::{self, Rows};
 use crate::error::SqlError;
 
@@ -27,8 +29,14 @@ const ARGUMENTS_MAX: usize = 5;
 /// The first hidden column, which is the first argument.
 const FIRST_ARGUMENT: c_int = 2;
 /// The hidden columns are the arguments.
-const DECLARATION: &CStr =
-    c"CREATE TABLE x(value, ordinality INTEGER, a0 HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN)";
+const ARGUMENT_COLUMNS: &str =
+    "CREATE TABLE x(value, ordinality INTEGER, a0 HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN";
+
+/// The columns of every table: after the arguments the cells `c1`, `c2`, .. of a packed row, which only `pg_rows` gives.
+static DECLARATION: LazyLock<CString> = LazyLock::new(|| {
+    let cells: String = (1..=PACKED_COLUMNS_MAX).map(|index| format!(", c{index} HIDDEN")).collect();
+    CString::new(format!("{ARGUMENT_COLUMNS}{cells})")).unwrap_or_default()
+});
 
 #[repr(C)]
 struct Table {
@@ -64,7 +72,7 @@ unsafe impl<'vtab> VTab<'vtab> for Table {
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::Innocuous)?;
         let make = *aux.ok_or(rusqlite::Error::ModuleError("set-returning function without a body".into()))?;
-        Ok((Cow::Borrowed(DECLARATION), Self { base: ffi::sqlite3_vtab::default(), make }))
+        Ok((Cow::Borrowed(DECLARATION.as_c_str()), Self { base: ffi::sqlite3_vtab::default(), make }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
@@ -134,12 +142,23 @@ unsafe impl VTabCursor for Cursor<'_> {
         match column {
             0 => ctx.set_result(Out(self.current.clone().unwrap_or_default())),
             1 => ctx.set_result(self.ordinality),
-            _ => ctx.set_result(Out(Value::Null)),
+            _ => ctx.set_result(Out(self.cell(column)?)),
         }
     }
 
     fn rowid(&self) -> rusqlite::Result<i64> {
         Ok(self.ordinality)
+    }
+}
+
+impl Cursor<'_> {
+    /// A cell of the current row if that is packed; the hidden arguments are NULL.
+    fn cell(&self, column: c_int) -> rusqlite::Result<Value> {
+        let index = usize::try_from(column - FIRST_ARGUMENT).ok().and_then(|at| at.checked_sub(ARGUMENTS_MAX));
+        match (index, &self.current) {
+            (Some(index), Some(Value::Blob(row))) => packed::cell(row, index).map_err(|error| raise(&error)),
+            (_, _) => Ok(Value::Null),
+        }
     }
 }
 

@@ -219,6 +219,7 @@ pub(crate) enum ExprKind {
     },
     Row(Vec<Expr>),
     Exists(Box<Query>),
+    Grouping(Vec<Expr>),
     Subquery(Box<Query>),
     Collate {
         arg: Box<Expr>,
@@ -270,11 +271,22 @@ pub(crate) enum Bound {
     UnboundedFollowing,
 }
 
+/// Which rows around the current one a frame leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exclude {
+    NoOthers,
+    CurrentRow,
+    Group,
+    Ties,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
+    pub(crate) at: u32,
     pub(crate) unit: FrameUnit,
     pub(crate) start: Bound,
     pub(crate) end: Bound,
+    pub(crate) exclude: Exclude,
 }
 
 /// A type as written: `name(modifiers)[]`.
@@ -352,9 +364,22 @@ pub(crate) struct Select {
     pub(crate) items: Vec<SelectItem>,
     pub(crate) from: Vec<FromItem>,
     pub(crate) filter: Option<Expr>,
-    pub(crate) group_by: Vec<Expr>,
+    pub(crate) group_by: Vec<GroupItem>,
+    /// GROUP BY DISTINCT: of equal grouping sets one stays.
+    pub(crate) group_distinct: bool,
     pub(crate) having: Option<Expr>,
     pub(crate) windows: Vec<(Name, Window)>,
+}
+
+/// An element of GROUP BY.
+#[derive(Debug, Clone)]
+pub(crate) enum GroupItem {
+    Expr(Expr),
+    /// `()`, `(a, b)`
+    List(Vec<Expr>),
+    Rollup(Vec<Vec<Expr>>),
+    Cube(Vec<Vec<Expr>>),
+    Sets(Vec<Self>),
 }
 
 #[derive(Debug, Clone)]
@@ -388,10 +413,36 @@ pub(crate) enum JoinCondition {
 
 #[derive(Debug, Clone)]
 pub(crate) enum FromItem {
-    Table { name: ObjectName, alias: Option<Alias> },
-    Query { at: u32, lateral: bool, query: Box<Query>, alias: Option<Alias> },
-    Function { call: Box<Call>, at: u32, ordinality: bool, alias: Option<Alias> },
-    Join { at: u32, kind: JoinKind, left: Box<Self>, right: Box<Self>, condition: JoinCondition, alias: Option<Alias> },
+    Table {
+        name: ObjectName,
+        alias: Option<Alias>,
+    },
+    Query {
+        at: u32,
+        lateral: bool,
+        query: Box<Query>,
+        alias: Option<Alias>,
+    },
+    Function {
+        call: Box<Call>,
+        at: u32,
+        ordinality: bool,
+        alias: Option<Alias>,
+    },
+    /// `ROWS FROM (f(..), g(..))`
+    RowsFrom {
+        calls: Vec<(Call, u32)>,
+        ordinality: bool,
+        alias: Option<Alias>,
+    },
+    Join {
+        at: u32,
+        kind: JoinKind,
+        left: Box<Self>,
+        right: Box<Self>,
+        condition: JoinCondition,
+        alias: Option<Alias>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -415,6 +466,8 @@ pub(crate) enum ConflictAction {
 #[derive(Debug, Clone)]
 pub(crate) struct OnConflict {
     pub(crate) at: u32,
+    /// Where the list of columns opens.
+    pub(crate) target_at: u32,
     pub(crate) target: Option<ConflictTarget>,
     pub(crate) action: ConflictAction,
 }

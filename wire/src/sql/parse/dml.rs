@@ -56,6 +56,7 @@ impl Parser<'_> {
             return Ok(None);
         }
         let mut target = None;
+        let target_at = self.at();
         if self.is_punct(b'(') {
             self.advance();
             let mut names = Vec::new();
@@ -81,13 +82,13 @@ impl Parser<'_> {
         }
         self.expect_word("do")?;
         if self.eat_word("nothing") {
-            return Ok(Some(OnConflict { at, target, action: ConflictAction::Nothing }));
+            return Ok(Some(OnConflict { at, target_at, target, action: ConflictAction::Nothing }));
         }
         self.expect_word("update")?;
         self.expect_word("set")?;
         let assignments = self.assignments()?;
         let filter = if self.eat_word("where") { Some(self.expr()?) } else { None };
-        Ok(Some(OnConflict { at, target, action: ConflictAction::Update { assignments, filter } }))
+        Ok(Some(OnConflict { at, target_at, target, action: ConflictAction::Update { assignments, filter } }))
     }
 
     fn assignments(&mut self) -> Result<Vec<Assignment>, SqlError> {

@@ -454,7 +454,7 @@ impl Parser<'_> {
         while self.ahead(count).kind == Kind::Punct(b'(') {
             count += 1;
         }
-        ["select", "values", "with"].iter().any(|word| self.is_word_at(count, word))
+        ["select", "values", "with", "table"].iter().any(|word| self.is_word_at(count, word))
             && !(self.is_word_at(count, "values") && self.ahead(count + 1).kind != Kind::Punct(b'('))
     }
 

@@ -92,7 +92,10 @@ impl Parser<'_> {
             if let Some(new) = self.alias()? {
                 match &mut item {
                     FromItem::Join { alias, .. } => *alias = Some(new),
-                    FromItem::Table { .. } | FromItem::Query { .. } | FromItem::Function { .. } => {
+                    FromItem::Table { .. }
+                    | FromItem::Query { .. }
+                    | FromItem::Function { .. }
+                    | FromItem::RowsFrom { .. } => {
                         return Err(self.unexpected());
                     }
                 }
@@ -100,7 +103,7 @@ impl Parser<'_> {
             return Ok(item);
         }
         if self.is_word("rows") && self.is_word_at(1, "from") {
-            return Err(SqlError::unsupported("ROWS FROM is not supported").at(at));
+            return self.rows_from();
         }
         let only = self.is_word("only");
         if only {
@@ -109,7 +112,11 @@ impl Parser<'_> {
         if !only && let Some(item) = self.function_item(at)? {
             return Ok(item);
         }
+        let enclosed = only && self.eat_punct(b'(');
         let name = self.object_name()?;
+        if enclosed {
+            self.expect_punct(b')')?;
+        }
         self.eat_operator("*");
         let alias = self.alias()?;
         if self.is_word("tablesample") {
@@ -159,6 +166,29 @@ impl Parser<'_> {
         let ordinality = self.eat_words(&["with", "ordinality"]);
         let alias = self.alias()?;
         Ok(Some(FromItem::Function { call: Box::new(call), at, ordinality, alias }))
+    }
+
+    /// `ROWS FROM (f(..), g(..))`
+    fn rows_from(&mut self) -> Result<FromItem, SqlError> {
+        self.advance();
+        self.advance();
+        self.expect_punct(b'(')?;
+        let mut calls = Vec::new();
+        loop {
+            let call_at = self.at();
+            let name = self.function_name()?;
+            calls.push((self.call_parts(name)?, call_at));
+            if self.is_word("as") {
+                return Err(SqlError::unsupported("a column definition list is not supported").at(self.at()));
+            }
+            if !self.eat_punct(b',') {
+                break;
+            }
+        }
+        self.expect_punct(b')')?;
+        let ordinality = self.eat_words(&["with", "ordinality"]);
+        let alias = self.alias()?;
+        Ok(FromItem::RowsFrom { calls, ordinality, alias })
     }
 
     fn alias(&mut self) -> Result<Option<Alias>, SqlError> {

@@ -9,6 +9,7 @@ mod ddl;
 mod dml;
 mod expr;
 mod from;
+mod group;
 mod query;
 mod special;
 mod types;
@@ -320,7 +321,7 @@ impl<'a> Parser<'a> {
         }
         let Some(word) = self.word_at(0) else { return Err(self.unexpected()) };
         match word.as_str() {
-            "select" | "values" => self.query().map(|query| Statement::Query(Box::new(query))),
+            "select" | "values" | "table" => self.query().map(|query| Statement::Query(Box::new(query))),
             "with" => self.with_statement(),
             "insert" => self.insert(None),
             "update" => self.update(None),

@@ -3,8 +3,8 @@
 use super::Parser;
 use crate::error::SqlError;
 use crate::sql::ast::{
-    Body, Bound, Cte, Distinct, Expr, ExprKind, Frame, FrameUnit, OrderItem, Query, Select, SelectItem, SetOperator,
-    Window, With,
+    Body, Bound, Cte, Distinct, Exclude, Expr, ExprKind, Frame, FrameUnit, FromItem, OrderItem, Query, Select,
+    SelectItem, SetOperator, Window, With,
 };
 use crate::sql::keyword;
 use crate::sql::lexer::Kind;
@@ -83,14 +83,19 @@ impl Parser<'_> {
     /// A query whose only body is `inner`, as a derived table would be.
     fn wrapped(&self, inner: Query) -> Query {
         let at = inner.at;
+        self.all_of(at, FromItem::Query { at, lateral: false, query: Box::new(inner), alias: None })
+    }
+
+    /// `SELECT * FROM` one relation.
+    fn all_of(&self, at: u32, from: FromItem) -> Query {
         let star = SelectItem { expr: Expr { at, kind: ExprKind::Star(Vec::new()) }, alias: None };
-        let from = crate::sql::ast::FromItem::Query { at, lateral: false, query: Box::new(inner), alias: None };
         let select = Select {
             distinct: Distinct::All,
             items: vec![star],
             from: vec![from],
             filter: None,
             group_by: Vec::new(),
+            group_distinct: false,
             having: None,
             windows: Vec::new(),
         };
@@ -140,8 +145,11 @@ impl Parser<'_> {
                 }
             }
         }
-        if self.is_word("table") {
-            return Err(SqlError::unsupported("TABLE is not supported").hint("Use SELECT * FROM.").at(at));
+        if self.eat_word("table") {
+            self.eat_word("only");
+            let name = self.object_name()?;
+            self.eat_operator("*");
+            return Ok(self.all_of(at, FromItem::Table { name, alias: None }));
         }
         self.expect_word("select")?;
         let select = self.select()?;
@@ -160,10 +168,13 @@ impl Parser<'_> {
         let from = if self.eat_word("from") { self.relations()? } else { Vec::new() };
         let filter = if self.eat_word("where") { Some(self.expr()?) } else { None };
         let mut group_by = Vec::new();
+        let mut group_distinct = false;
         if self.eat_words(&["group", "by"]) {
-            self.refuse_grouping_sets()?;
-            self.eat_word("all");
-            group_by = self.exprs()?;
+            group_distinct = self.eat_word("distinct");
+            if !group_distinct {
+                self.eat_word("all");
+            }
+            group_by = self.group_items()?;
         }
         let having = if self.eat_word("having") { Some(self.expr()?) } else { None };
         let mut windows = Vec::new();
@@ -177,23 +188,7 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(Select { distinct, items, from, filter, group_by, having, windows })
-    }
-
-    fn refuse_grouping_sets(&self) -> Result<(), SqlError> {
-        if self.is_punct(b'(') && self.ahead(1).kind == Kind::Punct(b')') {
-            return Err(SqlError::unsupported("the empty grouping set is not supported").at(self.at()));
-        }
-        let word = self.word_at(0).unwrap_or_default();
-        let paren = self.ahead(1).kind == Kind::Punct(b'(');
-        if (matches!(word.as_str(), "rollup" | "cube") && paren)
-            || (word == "grouping" && self.is_word_at(1, "sets"))
-            || word == "distinct"
-        {
-            let name = if word == "grouping" { "GROUPING SETS".to_owned() } else { word.to_ascii_uppercase() };
-            return Err(SqlError::unsupported(format!("GROUP BY {name} is not supported")).at(self.at()));
-        }
-        Ok(())
+        Ok(Select { distinct, items, from, filter, group_by, group_distinct, having, windows })
     }
 
     fn distinct(&mut self) -> Result<Distinct, SqlError> {
@@ -299,13 +294,7 @@ impl Parser<'_> {
         let mut items = Vec::new();
         loop {
             let expr = self.expr()?;
-            if self.is_word("using") {
-                return Err(SqlError::unsupported("ORDER BY .. USING is not supported").at(self.at()));
-            }
-            let descending = self.eat_word("desc");
-            if !descending {
-                self.eat_word("asc");
-            }
+            let descending = self.direction()?;
             let nulls_first = if self.eat_words(&["nulls", "first"]) {
                 Some(true)
             } else if self.eat_words(&["nulls", "last"]) {
@@ -318,6 +307,29 @@ impl Parser<'_> {
                 return Ok(items);
             }
         }
+    }
+
+    /// ASC, DESC or USING an operator: whether the order descends.
+    fn direction(&mut self) -> Result<bool, SqlError> {
+        if self.eat_word("using") {
+            let at = self.at();
+            if self.token().kind != Kind::Operator && !self.is_word("operator") {
+                return Err(self.unexpected());
+            }
+            let name = self.operator_name()?.name;
+            return match name.as_str() {
+                "<" => Ok(false),
+                ">" => Ok(true),
+                _ => Err(SqlError::new("42809", format!("operator {name} is not a valid ordering operator"))
+                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+                    .at(at)),
+            };
+        }
+        let descending = self.eat_word("desc");
+        if !descending {
+            self.eat_word("asc");
+        }
+        Ok(descending)
     }
 
     fn tail(&mut self, query: &mut Query) -> Result<(), SqlError> {
@@ -400,14 +412,15 @@ impl Parser<'_> {
             _ => None,
         };
         if let Some(unit) = unit {
+            let at = self.at();
             self.advance();
-            window.frame = Some(self.frame(unit)?);
+            window.frame = Some(self.frame(unit, at)?);
         }
         self.expect_punct(b')')?;
         Ok(window)
     }
 
-    fn frame(&mut self, unit: FrameUnit) -> Result<Frame, SqlError> {
+    fn frame(&mut self, unit: FrameUnit, at: u32) -> Result<Frame, SqlError> {
         let between = self.eat_word("between");
         let start = self.bound()?;
         let end = if between {
@@ -416,10 +429,22 @@ impl Parser<'_> {
         } else {
             Bound::CurrentRow
         };
-        if self.is_word("exclude") {
-            return Err(SqlError::unsupported("EXCLUDE in a window frame is not supported").at(self.at()));
+        let exclude = if self.eat_word("exclude") { self.exclusion()? } else { Exclude::NoOthers };
+        Ok(Frame { at, unit, start, end, exclude })
+    }
+
+    fn exclusion(&mut self) -> Result<Exclude, SqlError> {
+        if self.eat_words(&["current", "row"]) {
+            Ok(Exclude::CurrentRow)
+        } else if self.eat_word("group") {
+            Ok(Exclude::Group)
+        } else if self.eat_word("ties") {
+            Ok(Exclude::Ties)
+        } else {
+            self.expect_word("no")?;
+            self.expect_word("others")?;
+            Ok(Exclude::NoOthers)
         }
-        Ok(Frame { unit, start, end })
     }
 
     fn bound(&mut self) -> Result<Bound, SqlError> {

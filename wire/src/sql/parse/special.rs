@@ -53,8 +53,15 @@ impl Parser<'_> {
             "greatest" if paren => self.builtin(Builtin::Greatest)?,
             "least" if paren => self.builtin(Builtin::Least)?,
             "extract" | "position" | "substring" | "trim" | "overlay" if paren => return self.worded_call(&word),
-            "grouping" | "xmlelement" | "xmlforest" | "xmlparse" | "xmlpi" | "xmlroot" | "xmlserialize"
-            | "xmlexists" | "xmlconcat" | "normalize" | "treat"
+            "grouping" if paren => {
+                self.advance();
+                self.expect_punct(b'(')?;
+                let list = self.exprs()?;
+                self.expect_punct(b')')?;
+                ExprKind::Grouping(list)
+            }
+            "xmlelement" | "xmlforest" | "xmlparse" | "xmlpi" | "xmlroot" | "xmlserialize" | "xmlexists"
+            | "xmlconcat" | "normalize" | "treat"
                 if paren =>
             {
                 return Err(SqlError::unsupported(format!("{} is not supported", word.to_ascii_uppercase())).at(at));

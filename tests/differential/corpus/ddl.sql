@@ -1,0 +1,53 @@
+-- CREATE TABLE.
+create table t (id int primary key, v text);
+create table t (id int primary key);
+create table if not exists t (id int primary key);
+create table public.u (id bigint primary key, a varchar(10) not null default 'x', b numeric(8,2) default 1.5, c timestamptz default now(), d bool default false, e int default 1 + 1, f text default null, g date default current_date, h jsonb default '{}', i text[] default '{}');
+insert into u (id) values (1) returning id, a, b, d, e, f, h, i, c is not null, g = current_date;
+create table w (a int, b int, constraint w_key primary key (a, b));
+select conname, contype from pg_constraint where conrelid = 'w'::regclass;
+create table nokey (a int);
+insert into nokey values (1), (1) returning a;
+select * from nokey;
+create table "" (a int);
+create table empty_table ();
+create table t15 (a int primary key) with (fillfactor = 70);
+create table t16 (a int primary key) tablespace pg_default;
+create table t18 (a int primary key default 5, b char(3), c timestamp(3), e float(20));
+insert into t18 values (default, 'x', '2024-01-01 10:11:12.34567') returning a, b, c;
+-- ALTER TABLE.
+alter table t add column w int default 5;
+select * from t;
+insert into t (id) values (1) returning *;
+alter table t add column w int;
+alter table t add column if not exists w int;
+alter table t add x int not null default 3;
+alter table t add column y int not null;
+select * from t order by id;
+insert into t (id) values (3) returning v;
+-- Indexes.
+create index on t (v);
+create index t_x on t (x);
+create index t_x on t (x);
+create index if not exists t_x on t (x);
+create index t_xd on t (x desc, v);
+create index on t (nothing);
+create index concurrently t_cc on t (w);
+select indexname, indexdef from pg_indexes where tablename = 't' and indexname like 't_x%' order by 1;
+drop index t_x;
+drop index t_x;
+drop index if exists t_x;
+drop index t;
+drop table t_xd;
+-- DROP.
+drop table u, w;
+drop table u;
+drop table if exists u;
+drop table if exists u, nokey;
+drop table nothing, t;
+drop table t cascade;
+drop table author restrict;
+analyze;
+analyze book;
+vacuum;
+vacuum book;
