@@ -199,6 +199,8 @@ pub struct Stats {
     pub writer_queue_len: u64,
     /// Reads waiting for a pool thread.
     pub reader_queue_len: u64,
+    /// Log records of superseded versions removed.
+    pub log_records_removed: u64,
     pub leases_lost: u64,
     pub snapshots_lost: u64,
 }
@@ -324,6 +326,7 @@ impl Store {
             wal_bytes: read(&counters.wal_bytes),
             writer_queue_len: self.inner.mailbox.len() as u64,
             reader_queue_len: self.inner.pool.waiting() as u64,
+            log_records_removed: read(&counters.log_records_removed),
             leases_lost: read(&counters.leases_lost),
             snapshots_lost: read(&counters.snapshots_lost),
         }

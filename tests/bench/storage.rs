@@ -126,6 +126,26 @@ fn sizes(report: &mut Report) -> Result<()> {
         engine_transaction(&mut single, INSERT, key)?;
     }
     report.size("metadata and log, bytes a row, single-row transactions", 45.0, metadata_bytes(&single)? / ROWS as f64);
+    compaction(&mut single, report)
+}
+
+/// Every row written once more in a transaction of its own, and the log swept after that.
+fn compaction(engine: &mut Engine, report: &mut Report) -> Result<()> {
+    let update = "UPDATE t SET a = ?2, b = ?3, c = ?4 WHERE id = ?1";
+    let writing = cpu(|| (0..ROWS).try_for_each(|key| engine_transaction(engine, update, key)))?;
+    report.size("  the same after one update of each row", f64::NAN, metadata_bytes(engine)? / ROWS as f64);
+    let (mut sweeping, mut longest, mut finished) = (0.0, 0.0, false);
+    while !finished {
+        let step = cpu(|| {
+            finished = engine.compact()?.finished;
+            Ok(())
+        })?;
+        sweeping += step;
+        longest = step.max(longest);
+    }
+    report.size("  and after the log was compacted", 45.0, metadata_bytes(engine)? / ROWS as f64);
+    report.size("compaction, share of those updates' CPU time in percent", f64::NAN, sweeping / writing * 100.0);
+    report.size("compaction, longest step in microseconds", f64::NAN, longest * 1e6);
     Ok(())
 }
 

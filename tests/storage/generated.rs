@@ -44,6 +44,9 @@ fn run(seed: u64, front_ends: &[CaptureMode]) {
     let mut rng = Rng::new(!seed);
     for (number, step) in script.steps.iter().enumerate() {
         let touched = world.step(step, number, &mut rng);
+        if number % 3 == 2 {
+            world.compact();
+        }
         for on in touched {
             world.compare(on, &format!("seed {seed} step {number} replica {on}"));
         }
@@ -122,6 +125,13 @@ impl<'a> World<'a> {
             for engine in self.engines[replica].iter_mut().flatten() {
                 in_version(engine, number as u64, |engine| engine.as_crr(&table.name).expect("as_crr"));
             }
+        }
+    }
+
+    /// A step of compaction, which nobody may notice.
+    fn compact(&mut self) {
+        for engine in self.engines.iter_mut().flatten().flatten() {
+            engine.compact().expect("compact");
         }
     }
 

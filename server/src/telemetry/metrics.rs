@@ -60,6 +60,7 @@ fn collect_store(stats: &storage::store::Stats) {
         (names::WRITER_SYNCS, stats.syncs),
         (names::WAL_CHECKPOINTS, stats.checkpoints),
         (names::WAL_RESTARTS, stats.wal_restarts),
+        (names::LOG_RECORDS_REMOVED, stats.log_records_removed),
         (names::LEASES_LOST, stats.leases_lost),
         (names::SNAPSHOTS_LOST, stats.snapshots_lost),
     ] {
@@ -113,6 +114,7 @@ fn describe() {
         (names::WRITER_SYNCS, "Times the write-ahead log was synced"),
         (names::WAL_CHECKPOINTS, "Checkpoints"),
         (names::WAL_RESTARTS, "Checkpoints after which the write-ahead log is used from its start again"),
+        (names::LOG_RECORDS_REMOVED, "Records of superseded transactions removed from the log"),
         (names::LEASES_LOST, "Transactions rolled back because others waited for the writer"),
         (names::SNAPSHOTS_LOST, "Snapshots dropped because they kept the write-ahead log from being reused"),
         (names::CONNECTIONS, "Sessions started"),

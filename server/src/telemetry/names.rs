@@ -23,6 +23,7 @@ pub const WRITER_SYNCS: &str = "corro_writer_syncs_total";
 pub const WAL_CHECKPOINTS: &str = "corro_db_wal_checkpoints_total";
 /// Counter: checkpoints after which the write-ahead log is used from its start again.
 pub const WAL_RESTARTS: &str = "corro_db_wal_restarts_total";
+pub const LOG_RECORDS_REMOVED: &str = "corro_db_log_records_removed_total";
 /// Gauge: commands that wait for the writer.
 pub const WRITER_QUEUE: &str = "corro_writer_queue_len";
 /// Gauge: reads that wait for a pool thread.

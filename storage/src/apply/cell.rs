@@ -85,11 +85,9 @@ pub fn merge_change(db: Db, inner: &mut Inner, merges_equal_values: bool, change
     let key = row_key(&table, &key_values, &canonical)?;
     let site = inner.sites.ordinal(db, change.site)?;
     let mut meta = RowMeta::default();
-    inner
-        .statements
-        .get_meta(db, &table, key, |bytes| meta.decode(bytes))?
-        .transpose()
-        .map_err(|e| SqliteError::new(e.to_string()))?;
+    let found = inner.statements.get_meta(db, &table, key, |bytes| meta.decode(bytes))?;
+    inner.statements.overwritten += u64::from(found.is_some());
+    found.transpose().map_err(|e| SqliteError::new(e.to_string()))?;
     let logged = logged_ts(db, inner, site, change)?;
     let incoming = Incoming {
         column: column.map(|c| c.number),

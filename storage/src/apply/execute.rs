@@ -3,6 +3,7 @@
 
 use super::table::{Version, merge_table};
 use crate::capture::flush::{log_summary, raise_head};
+use crate::capture::version_log::VersionLog;
 use crate::change::changeset::Changeset;
 use crate::change::ids::SiteId;
 use crate::crsql::replica::{Inner, Replica};
@@ -168,9 +169,6 @@ fn can_wait(error: &SqliteError) -> bool {
     matches!(error.code & 0xff, ffi::ERROR | ffi::CONSTRAINT | ffi::MISMATCH)
 }
 
-/// Size at which a log record is closed and the next chunk begins.
-const CHUNK_BYTES: usize = 32 * 1024;
-
 fn merge_tables(replica: &Replica, inner: &mut Inner, site: u32, changeset: &Changeset) -> Result<u64> {
     let db = replica.db;
     let logged = log_summary(db, site, changeset.version.0)?;
@@ -181,18 +179,18 @@ fn merge_tables(replica: &Replica, inner: &mut Inner, site: u32, changeset: &Cha
         number: changeset.version.0,
         ts: (ts != changeset.ts.0).then_some(changeset.ts.0),
     };
-    let mut chunk = logged.map_or(0, |l| l.next_chunk);
-    let mut log = LogWriter::default();
+    let mut log = VersionLog {
+        site,
+        version: version.number,
+        ts,
+        last_seq: changeset.last_seq.0,
+        chunk: logged.map_or(0, |l| l.next_chunk),
+        writer: LogWriter::default(),
+    };
     let mut impacted = 0;
     for changes in &changeset.tables {
         impacted += merge_table(replica, inner, changes, version, &mut log)?;
-        if log.len() >= CHUNK_BYTES {
-            inner.statements.put_log(db, site, version.number, chunk, &log.finish(ts, changeset.last_seq.0))?;
-            chunk += 1;
-        }
     }
-    if !log.is_empty() {
-        inner.statements.put_log(db, site, version.number, chunk, &log.finish(ts, changeset.last_seq.0))?;
-    }
+    log.close_record(db, &mut inner.statements)?;
     Ok(impacted)
 }

@@ -8,12 +8,13 @@ use super::cell::{Stored, row_key};
 use super::incoming::{ROWS_MAX, WIDTH_MAX};
 use crate::capture::buffer::KeyRef;
 use crate::capture::metadata::{Purpose, StagedRow};
+use crate::capture::version_log::VersionLog;
 use crate::change::changeset::{CellChange, RowChange, TableChanges};
 use crate::change::ids::SiteId;
 use crate::crdt::merge::{self, Effect, Incoming};
 use crate::crsql::replica::{Inner, Replica};
 use crate::crsql::table::{Table, quote};
-use crate::record::log::{Key, LogWriter};
+use crate::record::log::Key;
 use crate::record::row::{CellMeta, Clock, RowMeta};
 use crate::sqlite::db::Result;
 use crate::sqlite::{Cell, SqliteError};
@@ -43,7 +44,7 @@ pub fn merge_table(
     inner: &mut Inner,
     changes: &TableChanges,
     version: Version,
-    log: &mut LogWriter,
+    log: &mut VersionLog,
 ) -> Result<u64> {
     let table = inner.catalog.named(&changes.table).cloned();
     let table = table.ok_or_else(|| SqliteError::new(format!("table {} is not replicated here", changes.table)))?;
@@ -112,7 +113,7 @@ struct Merger<'a> {
 }
 
 impl<'a> Merger<'a> {
-    fn merge_batch(&mut self, inner: &mut Inner, rows: &mut [Row<'_>], log: &mut LogWriter) -> Result<()> {
+    fn merge_batch(&mut self, inner: &mut Inner, rows: &mut [Row<'_>], log: &mut VersionLog) -> Result<()> {
         let keys: Vec<Key<'_>> = rows.iter().map(|r| r.key).collect();
         let mut stored = Vec::new();
         inner.statements.load(self.replica.db, &self.table, &keys, |index, meta| {
@@ -139,7 +140,7 @@ impl<'a> Merger<'a> {
                 }
             };
             if won {
-                log.push(self.table.number, row.key);
+                log.push(self.replica.db, &mut inner.statements, self.table.number, row.key)?;
             }
         }
         self.flush_fresh(inner)?;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::buffer::{Buffer, Captured, KeyRef, Operation, resolve};
 use super::metadata::{StagedRow, Staging, integer};
 use super::order::order_statements;
+use super::version_log::VersionLog;
 use crate::crdt::local::{self, Stamper};
 use crate::crsql::replica::{Inner, OpenVersion, Replica};
 use crate::crsql::table::Table;
@@ -18,8 +19,6 @@ use crate::record::row::{Clock, RowMeta};
 use crate::sqlite::db::Result;
 use crate::sqlite::{Cell, Db, SqliteError};
 
-/// Size at which a log record is closed and the next chunk begins.
-const CHUNK_BYTES: usize = 32 * 1024;
 /// Most operations of one segment: bounds what a flush holds beside the buffer.
 const SEGMENT_OPERATIONS: usize = 100_000;
 
@@ -43,7 +42,14 @@ fn flush_operations(replica: &Replica, inner: &mut Inner) -> Result<()> {
     });
     let ts = replica.ts.get();
     let mut stamper = Stamper { version: open.number, next_seq: open.next_seq, ts: (ts != open.ts).then_some(ts) };
-    let mut log = LogWriter::default();
+    let mut log = VersionLog {
+        site: 0,
+        version: open.number,
+        ts: open.ts,
+        last_seq: 0,
+        chunk: open.chunk,
+        writer: LogWriter::default(),
+    };
     while inner.buffer.operations_flushed < inner.buffer.operations.len() {
         let start = inner.buffer.operations_flushed;
         let table_index = inner.buffer.operations[start].table;
@@ -66,27 +72,9 @@ fn flush_operations(replica: &Replica, inner: &mut Inner) -> Result<()> {
         };
         segment.flush(replica, &mut inner.statements, &mut stamper, &mut log)?;
         inner.buffer.operations_flushed += length;
-        if log.len() >= CHUNK_BYTES {
-            inner.statements.put_log(
-                replica.db,
-                0,
-                open.number,
-                open.chunk,
-                &log.finish(open.ts, stamper.next_seq.saturating_sub(1)),
-            )?;
-            open.chunk += 1;
-        }
     }
-    if !log.is_empty() {
-        inner.statements.put_log(
-            replica.db,
-            0,
-            open.number,
-            open.chunk,
-            &log.finish(open.ts, stamper.next_seq.saturating_sub(1)),
-        )?;
-        open.chunk += 1;
-    }
+    log.close_record(replica.db, &mut inner.statements)?;
+    open.chunk = log.chunk;
     open.next_seq = stamper.next_seq;
     inner.buffer.open = Some(open);
     Ok(())
@@ -113,7 +101,7 @@ impl Segment<'_> {
         replica: &Replica,
         statements: &mut super::metadata::Statements,
         stamper: &mut Stamper,
-        log: &mut LogWriter,
+        log: &mut VersionLog,
     ) -> Result<()> {
         if self.flush_single(replica.db, statements, stamper, log)? {
             return Ok(());
@@ -133,10 +121,12 @@ impl Segment<'_> {
         stage(replica, &keys, &slots, bytes);
         let result = statements.put_staged(replica.db, self.table, &replica.staging);
         replica.staging.borrow_mut().clear();
+        result?;
+        log.last_seq = stamper.next_seq.saturating_sub(1);
         for key in &keys {
-            log.push(self.table.number, *key);
+            log.push(replica.db, statements, self.table.number, *key)?;
         }
-        result
+        Ok(())
     }
 
     /// The short way of a lone insertion whose row has no record yet: one statement finds that out and writes the record.
@@ -146,7 +136,7 @@ impl Segment<'_> {
         db: Db,
         statements: &mut super::metadata::Statements,
         stamper: &mut Stamper,
-        log: &mut LogWriter,
+        log: &mut VersionLog,
     ) -> Result<bool> {
         let [captured] = self.operations else { return Ok(false) };
         if captured.operation != Operation::Insert || !self.table.has_short_records() {
@@ -158,7 +148,8 @@ impl Segment<'_> {
         let written = statements.put_new_meta(db, self.table, key, &meta)?;
         if written {
             stamper.next_seq += columns as u64;
-            log.push(self.table.number, key);
+            log.last_seq = stamper.next_seq.saturating_sub(1);
+            log.push(db, statements, self.table.number, key)?;
         }
         Ok(written)
     }
@@ -316,19 +307,18 @@ fn flush_merged(db: Db, inner: &mut Inner) -> Result<()> {
             || waiting.iter().find(|m| (m.site, m.version) == (site, version)).map_or(0, |m| m.ts),
             |e| e.ts,
         );
-        let mut chunk = existing.map_or(0, |e| e.next_chunk);
-        let last_seq = last_seq.max(existing.map_or(0, |e| e.last_seq));
-        let mut log = LogWriter::default();
+        let mut log = VersionLog {
+            site,
+            version,
+            ts,
+            last_seq: last_seq.max(existing.map_or(0, |e| e.last_seq)),
+            chunk: existing.map_or(0, |e| e.next_chunk),
+            writer: LogWriter::default(),
+        };
         for (table, key) in members {
-            log.push(table, key);
-            if log.len() >= CHUNK_BYTES {
-                inner.statements.put_log(db, site, version, chunk, &log.finish(ts, last_seq))?;
-                chunk += 1;
-            }
+            log.push(db, &mut inner.statements, table, key)?;
         }
-        if !log.is_empty() {
-            inner.statements.put_log(db, site, version, chunk, &log.finish(ts, last_seq))?;
-        }
+        log.close_record(db, &mut inner.statements)?;
         if site != 0 {
             raise_head(db, site, version)?;
         }

@@ -62,6 +62,8 @@ pub struct Statements {
     put_log: Option<Stmt>,
     /// By table number, columns written, and whether many rows come at once.
     upserts: HashMap<(u32, Vec<u16>, bool), Stmt>,
+    /// Rows written so far that had a record already: each may have superseded what was left of a version.
+    pub overwritten: u64,
 }
 
 /// Most upserts kept; past it all are dropped and made again as needed.
@@ -189,17 +191,23 @@ impl Statements {
         Ok(())
     }
 
-    /// Loads the records of `keys` (ascending, distinct) and gives each found one to `found` with its index.
+    /// Loads the records of `keys` (ascending, distinct), which are to be written, and gives each found one to `found` with
+    /// its index.
     ///
     /// Many keys that lie densely are read by one scan beside them; keys beyond the largest stored one are not looked up.
     pub fn load(&mut self, db: Db, table: &Table, keys: &[Key<'_>], mut found: impl FnMut(usize, &[u8])) -> Result<()> {
-        let mut from = 0;
+        let (mut from, mut count) = (0, 0);
+        let mut found = |index: usize, meta: &[u8]| {
+            count += 1;
+            found(index, meta);
+        };
         if keys.len() >= MANY {
             from = self.load_by_scan(db, table, keys, &mut found)?;
         }
         for (index, key) in keys.iter().enumerate().skip(from) {
             self.get_meta(db, table, *key, |meta| found(index, meta))?;
         }
+        self.overwritten += count;
         Ok(())
     }
 

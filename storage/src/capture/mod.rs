@@ -7,4 +7,5 @@ pub mod hook;
 pub mod metadata;
 pub mod order;
 pub mod trigger;
+pub mod version_log;
 pub mod vtab;

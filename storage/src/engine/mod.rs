@@ -18,6 +18,8 @@ use crate::change::range::RangeSet;
 use crate::crsql::replica::{FORMAT, Replica};
 use crate::crsql::{functions, read};
 use crate::error::{ApplyError, ExecuteError, OpenError};
+use crate::maintenance::compaction::Compaction;
+pub use crate::maintenance::compaction::CompactionStep;
 use crate::sqlite::SqliteError;
 use core::Core;
 use group::Group;
@@ -52,6 +54,7 @@ pub struct Engine {
     core: Core,
     conn: Connection,
     site: SiteId,
+    compaction: Compaction,
 }
 
 impl Engine {
@@ -93,7 +96,8 @@ impl Engine {
             hook(&conn).map_err(sqlite)?;
         }
         let group = Group::prepare(db).map_err(unusable)?;
-        Ok(Self { core: Core::new(replica, options.capture, group), conn, site })
+        let compaction = Compaction::open(&replica).map_err(unusable)?;
+        Ok(Self { core: Core::new(replica, options.capture, group), conn, site, compaction })
     }
 
     /// The connection, for statements inside a version. Writes to replicated tables outside [`Self::begin_version`] are refused at commit.
@@ -195,6 +199,17 @@ impl Engine {
         read::known_versions(self.core.replica(), site).map_err(ExecuteError::from)
     }
 
+    /// Whether [`Self::compact`] has something to do. Cheap.
+    pub fn compaction_is_due(&self) -> bool {
+        self.compaction.is_due(self.core.replica())
+    }
+
+    /// Takes one short step in removing log records of versions that were superseded whole, in a transaction of its own that
+    /// needs no sync. Call it while no transaction is open. What anybody reads stays the same.
+    pub fn compact(&mut self) -> Result<CompactionStep, ExecuteError> {
+        self.compaction.step(self.core.replica()).map_err(ExecuteError::from)
+    }
+
     /// Closes the connection cleanly.
     pub fn close(self) -> Result<(), ExecuteError> {
         let Self { core, conn, .. } = self;
@@ -203,5 +218,7 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+mod compaction_tests;
 #[cfg(test)]
 mod tests;

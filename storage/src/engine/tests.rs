@@ -14,23 +14,28 @@ const SCHEMA: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY NOT NULL, name 
      CREATE TABLE pairs (a TEXT NOT NULL, b BLOB NOT NULL, v REAL, PRIMARY KEY (a, b)) WITHOUT ROWID;
      CREATE TABLE tags (k TEXT NOT NULL PRIMARY KEY);";
 
-fn engine(seed: u8, capture: CaptureMode) -> Engine {
+pub(super) fn engine(seed: u8, capture: CaptureMode) -> Engine {
     let directory = tempfile::tempdir().expect("temporary directory");
     let options = EngineOptions { site_id: Some(SiteId([seed; 16])), capture, ..EngineOptions::default() };
     // The file lives on under the open connection when its directory goes.
     let mut engine = Engine::open(&directory.path().join("a.db"), &options).expect("open");
     engine.connection().execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF").expect("pragmas");
+    create(&mut engine);
+    engine
+}
+
+/// Creates the tables.
+pub(super) fn create(engine: &mut Engine) {
     engine.begin().expect("begin");
     engine.connection().execute_batch(SCHEMA).expect("schema");
     for table in ["items", "pairs", "tags"] {
         engine.as_crr(table).expect("replicate");
     }
     engine.commit().expect("commit");
-    engine
 }
 
 /// Runs one client transaction.
-fn write(engine: &mut Engine, sql: &str) {
+pub(super) fn write(engine: &mut Engine, sql: &str) {
     engine.begin().expect("begin");
     engine.begin_version(Timestamp(7)).expect("begin version");
     engine.connection().execute_batch(sql).expect("statement");
@@ -38,7 +43,7 @@ fn write(engine: &mut Engine, sql: &str) {
     engine.commit().expect("commit");
 }
 
-fn apply(engine: &mut Engine, changesets: &[Changeset]) -> super::Applied {
+pub(super) fn apply(engine: &mut Engine, changesets: &[Changeset]) -> super::Applied {
     engine.begin().expect("begin");
     let applied = engine.apply(changesets).expect("apply");
     engine.commit().expect("commit");
@@ -47,7 +52,7 @@ fn apply(engine: &mut Engine, changesets: &[Changeset]) -> super::Applied {
 
 /// Everything that replicas must agree on: rows, and each cell with its clock. A living row's sentinel is not among it: each
 /// node keeps the telling it heard first.
-fn state(engine: &Engine) -> Vec<String> {
+pub(super) fn state(engine: &Engine) -> Vec<String> {
     let mut lines = Vec::new();
     for sql in [
         "SELECT 'items', * FROM items ORDER BY id",
@@ -66,13 +71,13 @@ fn state(engine: &Engine) -> Vec<String> {
     lines
 }
 
-fn rows(engine: &Engine, sql: &str) -> Vec<String> {
+pub(super) fn rows(engine: &Engine, sql: &str) -> Vec<String> {
     let mut statement = engine.connection().prepare(sql).expect("prepare");
     let rows = statement.query_map([], |row| row.get::<_, rusqlite::types::Value>(0)).expect("query");
     rows.map(|row| format!("{:?}", row.expect("row"))).collect()
 }
 
-fn changesets_of(engine: &Engine, site: u8) -> Vec<Changeset> {
+pub(super) fn changesets_of(engine: &Engine, site: u8) -> Vec<Changeset> {
     let mut found = Vec::new();
     for version in 1.. {
         match engine.changeset(SiteId([site; 16]), DbVersion(version)).expect("read") {
@@ -102,7 +107,7 @@ fn statement() -> impl Strategy<Value = String> {
     ]
 }
 
-fn histories() -> impl Strategy<Value = Vec<Vec<String>>> {
+pub(super) fn histories() -> impl Strategy<Value = Vec<Vec<String>>> {
     let transaction = prop::collection::vec(statement(), 1..4).prop_map(|s| s.concat());
     prop::collection::vec(prop::collection::vec(transaction, 1..6), 3)
 }

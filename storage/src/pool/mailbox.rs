@@ -54,6 +54,8 @@ pub(crate) enum Next {
     Group(Vec<WriteJob>),
     Lease(LeaseJob),
     SchemaFiles(SchemaFilesJob),
+    /// Nothing waits.
+    Idle,
     Stopped,
 }
 
@@ -150,16 +152,25 @@ impl Mailbox {
     pub(crate) fn next(&self) -> Next {
         let mut state = self.state();
         loop {
-            if state.closed {
-                return Next::Stopped;
+            match self.take(&mut state) {
+                Next::Idle => state = self.park(state, None),
+                next => return next,
             }
-            let next = take_next(&mut state.queue);
-            self.len.store(state.queue.len(), Ordering::Release);
-            if let Some(next) = next {
-                return next;
-            }
-            state = self.park(state, None);
         }
+    }
+
+    /// As [`Self::next`] without waiting.
+    pub(crate) fn next_at_once(&self) -> Next {
+        self.take(&mut self.state())
+    }
+
+    fn take(&self, state: &mut State) -> Next {
+        if state.closed {
+            return Next::Stopped;
+        }
+        let next = take_next(&mut state.queue);
+        self.len.store(state.queue.len(), Ordering::Release);
+        next.unwrap_or(Next::Idle)
     }
 
     /// From here on the session `id` holds the lease.
@@ -279,7 +290,7 @@ mod tests {
     fn group_len(next: &Next) -> Option<usize> {
         match next {
             Next::Group(jobs) => Some(jobs.len()),
-            Next::Lease(_) | Next::SchemaFiles(_) | Next::Stopped => None,
+            Next::Lease(_) | Next::SchemaFiles(_) | Next::Idle | Next::Stopped => None,
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) struct Counters {
     pub(crate) wal_bytes: AtomicU64,
     /// Bytes ever written to the WAL: how much of it a reader keeps is the difference to where it began.
     pub(crate) wal_position: AtomicU64,
+    pub(crate) log_records_removed: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
     pub(crate) snapshots_lost: AtomicU64,
 }

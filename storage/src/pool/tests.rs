@@ -714,3 +714,14 @@ fn a_file_that_a_node_has_open_is_refused_to_another() {
     block_on(store.close());
     Store::open(options(&path)).expect("free again");
 }
+
+#[test]
+fn an_idle_writer_removes_the_records_of_superseded_versions() {
+    let f = fixture();
+    let rows = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5000)";
+    write(&f.store, &format!("INSERT INTO t (id, v) {rows} SELECT n, 0 FROM c")).expect("insert");
+    write(&f.store, "UPDATE t SET v = 1").expect("update");
+    wait_until(PATIENCE, "a record is removed", || f.store.stats().log_records_removed > 0);
+    assert_eq!(read(&f.store, "SELECT count(DISTINCT version) FROM crsql_log WHERE site = 0"), [Value::Integer(1)]);
+    assert_eq!(read(&f.store, "SELECT count(*) FROM t WHERE v = 1"), [Value::Integer(5000)]);
+}

@@ -35,6 +35,10 @@ use crate::value::ValueRef;
 /// A group that has run for this long commits, so that its first members are not kept waiting by its last.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 
+/// While writes keep coming, a step of compaction that is due is taken after so many of them. It reads about twice as many
+/// versions as these wrote, so that superseded ones do not pile up, and takes about a hundredth of their time.
+const COMPACTION_INTERVAL: u64 = 128;
+
 /// How far ahead of this node's wall clock another node's may be and still be adopted.
 const CLOCK_DRIFT_MAX: Duration = Duration::from_secs(10);
 
@@ -52,6 +56,7 @@ pub(crate) struct Writer {
     pub(super) lease_id_last: u64,
     clock: Clock,
     wal: WalPolicy,
+    transactions_at_compaction: u64,
     /// Set once: why no transaction begins any more.
     failed: Option<ExecuteError>,
 }
@@ -110,6 +115,7 @@ impl Writer {
             lease_id_last: 0,
             clock: Clock::new(CLOCK_DRIFT_MAX),
             wal,
+            transactions_at_compaction: 0,
             failed: None,
         })
     }
@@ -117,17 +123,37 @@ impl Writer {
     /// Serves until the store closes, and gives the engine back.
     pub(crate) fn serve(mut self) -> Engine {
         loop {
-            match self.mailbox.next() {
+            let compacts = self.failed.is_none() && self.engine.compaction_is_due();
+            match if compacts { self.mailbox.next_at_once() } else { self.mailbox.next() } {
                 Next::Group(jobs) => self.groups(jobs),
                 Next::Lease(job) => self.serve_lease(job),
                 Next::SchemaFiles(job) => self.serve_schema_files(job),
+                Next::Idle => self.compact(),
                 Next::Stopped => return self.engine,
+            }
+            if compacts && self.transactions() - self.transactions_at_compaction >= COMPACTION_INTERVAL {
+                self.compact();
             }
             match self.wal.maintain(self.engine.connection(), &self.shared) {
                 Ok(()) => {}
                 Err(error) if is_fatal(&error) => drop(self.fail(&error)),
                 Err(error) => warn!(%error, "checkpoint failed; it is tried again when the WAL has grown"),
             }
+        }
+    }
+
+    /// Client transactions committed so far.
+    fn transactions(&self) -> u64 {
+        self.shared.counters.transactions.load(Ordering::Acquire)
+    }
+
+    /// Takes a step of compaction.
+    fn compact(&mut self) {
+        self.transactions_at_compaction = self.transactions();
+        match self.engine.compact() {
+            Ok(step) => drop(self.shared.counters.log_records_removed.fetch_add(step.removed, Ordering::AcqRel)),
+            Err(error) if is_fatal(&error) => drop(self.fail(&error)),
+            Err(error) => warn!(%error, "compaction of the log failed; it is tried again after more writes"),
         }
     }
 

@@ -111,32 +111,70 @@ pub fn head(mut bytes: &[u8]) -> Result<LogHead, Malformed> {
 
 /// Gives every key to `visit`, with its table's number. Stops at the first error of `visit`.
 pub fn each<E: From<Malformed>>(
-    mut bytes: &[u8],
+    bytes: &[u8],
     mut visit: impl FnMut(u32, Key<'_>) -> Result<(), E>,
 ) -> Result<LogHead, E> {
-    let head = LogHead { ts: read(&mut bytes)?, last_seq: read(&mut bytes)? };
-    while !bytes.is_empty() {
-        let table = read(&mut bytes)?;
-        let number = u32::try_from(table >> 1).map_err(|_| Malformed)?;
-        let items = read(&mut bytes)?;
-        let mut end = 0i64;
-        for _ in 0..items {
-            if table & 1 == 1 {
-                let length = usize::try_from(read(&mut bytes)?).map_err(|_| Malformed)?;
-                let (key, rest) = bytes.split_at_checked(length).ok_or(Malformed)?;
-                bytes = rest;
-                visit(number, Key::Packed(key))?;
-            } else {
-                let first = end.wrapping_add(unzigzag(read(&mut bytes)?));
-                let more = read(&mut bytes)?;
-                end = first.checked_add_unsigned(more).filter(|_| more < RUN_ROWS_MAX).ok_or(Malformed)?;
-                for key in first..=end {
-                    visit(number, Key::Integer(key))?;
-                }
-            }
-        }
+    let head = head(bytes)?;
+    let mut place = LogPlace::default();
+    while let Some((table, key)) = place.next(bytes)? {
+        visit(table, key)?;
     }
     Ok(head)
+}
+
+/// A place between two keys of a record. Keeps no reference, so that reading can go on later where it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogPlace {
+    /// Bytes read; 0 before the head.
+    offset: usize,
+    /// Table number × 2 + (1 for packed keys), and its items not read yet.
+    table: u64,
+    items: u64,
+    /// What is left of the run being read: its next key and its last one.
+    run: Option<(i64, i64)>,
+    previous_end: i64,
+}
+
+impl LogPlace {
+    /// The next key with its table's number, from the record that the earlier ones came from; `None` after the last.
+    pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<(u32, Key<'a>)>, Malformed> {
+        let mut rest = bytes.get(self.offset..).ok_or(Malformed)?;
+        if self.offset == 0 {
+            read(&mut rest)?;
+            read(&mut rest)?;
+        }
+        let found = self.advance(&mut rest);
+        self.offset = bytes.len() - rest.len();
+        found
+    }
+
+    fn advance<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<(u32, Key<'a>)>, Malformed> {
+        while self.run.is_none() && self.items == 0 {
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            self.table = read(rest)?;
+            self.items = read(rest)?;
+            self.previous_end = 0;
+        }
+        let number = u32::try_from(self.table >> 1).map_err(|_| Malformed)?;
+        if let Some((key, last)) = self.run {
+            self.run = (key < last).then(|| (key + 1, last));
+            return Ok(Some((number, Key::Integer(key))));
+        }
+        self.items -= 1;
+        if self.table & 1 == 1 {
+            let length = usize::try_from(read(rest)?).map_err(|_| Malformed)?;
+            let (key, after) = rest.split_at_checked(length).ok_or(Malformed)?;
+            *rest = after;
+            return Ok(Some((number, Key::Packed(key))));
+        }
+        let first = self.previous_end.wrapping_add(unzigzag(read(rest)?));
+        let more = read(rest)?;
+        self.previous_end = first.checked_add_unsigned(more).filter(|_| more < RUN_ROWS_MAX).ok_or(Malformed)?;
+        self.run = (more > 0).then(|| (first + 1, self.previous_end));
+        Ok(Some((number, Key::Integer(first))))
+    }
 }
 
 #[cfg(test)]
