@@ -154,7 +154,7 @@ impl Mailbox {
         loop {
             match self.take(&mut state) {
                 Next::Idle => state = self.park(state, None),
-                next => return next,
+                next @ (Next::Group(_) | Next::Lease(_) | Next::SchemaFiles(_) | Next::Stopped) => return next,
             }
         }
     }

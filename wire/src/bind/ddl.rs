@@ -6,12 +6,11 @@ use storage::schema::ddl::{ColumnSpec, DefaultSpec, IndexKeySpec, StorageType, T
 use storage::schema::model::PgType;
 
 use super::assign::freeze;
-use super::deparse::default_text;
-use super::{Binder, literal_text, resolve_type};
+use super::{Binder, resolve_type};
 use crate::error::SqlError;
 use crate::ir::Node;
 use crate::planner::Env;
-use crate::sql::ast::{AlterAction, ColumnDefinition, KeyConstraint, LiteralRef, Name, ObjectName, Statement};
+use crate::sql::ast::{AlterAction, ColumnDefinition, KeyConstraint, Name, ObjectName, Statement};
 use crate::sql::lexer::Token;
 use crate::types::oid;
 
@@ -226,11 +225,7 @@ fn default_spec(
         crate::emit::constant(&bound)?
     };
     let written = text.source.get(clause.start as usize..clause.end as usize).unwrap_or_default();
-    let literal = |index: u16| literal_text(text.source, text.literals, LiteralRef { index, negative: false }).ok();
-    Ok(Some(DefaultSpec {
-        pg_text: default_text(&clause.expr, target, written, &literal),
-        constant: constant.filter(|value| *value != Value::Null),
-    }))
+    Ok(Some(DefaultSpec { pg_text: written.to_owned(), constant: constant.filter(|value| *value != Value::Null) }))
 }
 
 /// Which storage classes keep a type's values unharmed.

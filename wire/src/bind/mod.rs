@@ -9,7 +9,7 @@
 //! | [`expr`], [`predicate`], [`call`], [`window`] | expressions |
 //! | [`from`], [`query`], [`group`], [`regroup`], [`label`] | SELECT |
 //! | [`insert`], [`update`], [`assign`] | writes |
-//! | [`ddl`], [`deparse`] | schema changes |
+//! | [`ddl`] | schema changes |
 //!
 //! Pure. Positions inside are byte offsets from 0; [`crate::planner`] turns them into PostgreSQL's characters from 1.
 
@@ -17,7 +17,6 @@ mod assign;
 mod call;
 mod cast;
 mod ddl;
-mod deparse;
 mod expr;
 mod from;
 mod group;

@@ -3,14 +3,12 @@
 //! Pure. For display only: nothing here is ever run. Column defaults come out as PostgreSQL 15 shows them for literals,
 //! casts and calls; any other expression as it was declared. Expressions of indexes are shown as declared.
 
-use sqlparser::ast::{
-    CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value as Literal,
-};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 use storage::schema::model::{Index, Origin, PgType, Table};
 
+use crate::bind::literal_text;
 use crate::function::{quote_identifier, quote_literal};
+use crate::sql::ast::{Expr, ExprKind, LiteralKind, LiteralRef, SessionWord, TypeName};
+use crate::sql::{lexer, parse};
 use crate::types::catalog::{format_type, parse_type_name};
 use crate::types::oid;
 
@@ -77,65 +75,83 @@ pub(crate) fn default_text(default: &str, origin: Origin, column_type: PgType) -
         // SQLite reads an unresolvable quoted name as a string; schema files use `DEFAULT ""`.
         return constant(&default[1..default.len() - 1].replace("\"\"", "\""), column_type.oid);
     }
-    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(default).and_then(|mut parser| {
-        let expr = parser.parse_expr()?;
-        parser.expect_token(&sqlparser::tokenizer::Token::EOF)?;
-        Ok(expr)
-    });
-    parsed.ok().and_then(|expr| deparse(&expr, column_type.oid)).unwrap_or_else(|| default.to_owned())
+    deparse(default, column_type.oid).unwrap_or_else(|| default.to_owned())
 }
 
 /// The text of an expression whose untyped literals take the type `target`; None if it is not one this knows to print.
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser knows is shown as declared")]
-fn deparse(expr: &Expr, target: u32) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) => deparse(inner, target),
-        Expr::Value(value) => literal(&value.value, target),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => negative(expr),
-        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
-            let (type_oid, typmod) = parse_type_name(&data_type.to_string()).ok()?;
-            let name = format_type(type_oid, Some(typmod));
-            match &**expr {
-                Expr::Value(value) => match &value.value {
-                    Literal::SingleQuotedString(text) => Some(constant(text, type_oid)),
-                    Literal::Number(digits, _) => Some(format!("({digits})::{name}")),
-                    _ => None,
-                },
-                Expr::Function(_) => Some(format!("({})::{name}", deparse(expr, oid::TEXT)?)),
-                _ => None,
+fn deparse(source: &str, target: u32) -> Option<String> {
+    let tokens = lexer::tokens(source).ok()?;
+    let tree = parse::expression(source, &tokens).ok()?;
+    let literals = tokens.into_iter().filter(|token| token.kind.is_literal()).collect();
+    Deparser { source, literals }.expr(&tree, target)
+}
+
+struct Deparser<'a> {
+    source: &'a str,
+    literals: Vec<lexer::Token>,
+}
+
+impl Deparser<'_> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser knows is shown as declared")]
+    fn expr(&self, tree: &Expr, target: u32) -> Option<String> {
+        match &tree.kind {
+            ExprKind::Bool(value) => Some(value.to_string()),
+            ExprKind::Null => Some(format!("NULL::{}", type_name(target))),
+            ExprKind::Literal(kind, reference) => self.literal(*kind, *reference, target),
+            ExprKind::Session { word, precision: None } => session_word(*word).map(str::to_owned),
+            ExprKind::Cast { arg, target } => self.cast(arg, target),
+            ExprKind::Call(call) if !call.star && call.over.is_none() => {
+                let arguments: Option<Vec<String>> = call.args.iter().map(|arg| self.expr(arg, oid::TEXT)).collect();
+                Some(format!("{}({})", quote_identifier(call.name.last()), arguments?.join(", ")))
             }
+            _ => None,
         }
-        Expr::Function(function) => {
-            let name = function.name.0.last()?.as_ident()?;
-            let name = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
-            match &function.args {
-                FunctionArguments::None => Some(name.to_uppercase()),
-                FunctionArguments::List(list) => {
-                    let arguments: Option<Vec<String>> = list
-                        .args
-                        .iter()
-                        .map(|a| {
-                            let FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) = a else { return None };
-                            deparse(e, oid::TEXT)
-                        })
-                        .collect();
-                    Some(format!("{}({})", quote_identifier(&name), arguments?.join(", ")))
-                }
-                FunctionArguments::Subquery(_) => None,
+    }
+
+    fn literal(&self, kind: LiteralKind, reference: LiteralRef, target: u32) -> Option<String> {
+        let text = literal_text(self.source, &self.literals, reference).ok()?;
+        match (kind, reference.negative) {
+            (LiteralKind::String, _) => Some(constant(&text, target)),
+            (LiteralKind::Bits, _) => None,
+            (LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric, false) => Some(text),
+            // A negative number is one constant for PostgreSQL, printed quoted with its own type.
+            (LiteralKind::Int4, true) => Some(format!("'{text}'::integer")),
+            (LiteralKind::Int8, true) => Some(format!("'{text}'::bigint")),
+            (LiteralKind::Numeric, true) => Some(format!("'{text}'::numeric")),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser knows is shown as declared")]
+    fn cast(&self, arg: &Expr, target: &TypeName) -> Option<String> {
+        let modifiers: Vec<String> = target.modifiers.iter().map(i32::to_string).collect();
+        let modifiers = if modifiers.is_empty() { String::new() } else { format!("({})", modifiers.join(",")) };
+        let brackets = if target.array { "[]" } else { "" };
+        let (type_oid, typmod) = parse_type_name(&format!("{}{modifiers}{brackets}", target.name)).ok()?;
+        match &arg.kind {
+            ExprKind::Literal(LiteralKind::String, reference) => {
+                Some(constant(&literal_text(self.source, &self.literals, *reference).ok()?, type_oid))
             }
+            ExprKind::Literal(..) | ExprKind::Call(_) => {
+                Some(format!("({})::{}", self.expr(arg, oid::TEXT)?, format_type(type_oid, Some(typmod))))
+            }
+            _ => None,
         }
-        _ => None,
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser knows is shown as declared")]
-fn literal(value: &Literal, target: u32) -> Option<String> {
-    match value {
-        Literal::Number(digits, _) => Some(digits.clone()),
-        Literal::Boolean(b) => Some(b.to_string()),
-        Literal::Null => Some(format!("NULL::{}", type_name(target))),
-        Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => Some(constant(text, target)),
-        _ => None,
+fn session_word(word: SessionWord) -> Option<&'static str> {
+    match word {
+        SessionWord::CurrentDate => Some("CURRENT_DATE"),
+        SessionWord::CurrentTimestamp => Some("CURRENT_TIMESTAMP"),
+        SessionWord::LocalTimestamp => Some("LOCALTIMESTAMP"),
+        SessionWord::CurrentUser => Some("CURRENT_USER"),
+        SessionWord::SessionUser => Some("SESSION_USER"),
+        SessionWord::CurrentTime
+        | SessionWord::LocalTime
+        | SessionWord::CurrentRole
+        | SessionWord::User
+        | SessionWord::CurrentCatalog
+        | SessionWord::CurrentSchema => None,
     }
 }
 
@@ -149,18 +165,6 @@ fn constant(text: &str, type_oid: u32) -> String {
         oid::INT4 if bare_number => text.to_owned(),
         _ => format!("{}::{}", quote_literal(text), type_name(type_oid)),
     }
-}
-
-/// A negative number is one constant for PostgreSQL, printed quoted with its own type.
-fn negative(expr: &Expr) -> Option<String> {
-    let Expr::Value(value) = expr else { return None };
-    let Literal::Number(digits, _) = &value.value else { return None };
-    let type_name = match digits.parse::<i64>() {
-        Ok(n) if i32::try_from(n).is_ok() => "integer",
-        Ok(_) => "bigint",
-        Err(_) => "numeric",
-    };
-    Some(format!("'-{digits}'::{type_name}"))
 }
 
 /// PostgreSQL's name of a type, without modifier.

@@ -1,4 +1,5 @@
-//! The queries that psql sends for `\d` and its family, planned and run on the catalog of a small schema.
+//! Queries on the catalog as drivers send them, planned and run on that of a small schema. What psql sends is tested beside
+//! PostgreSQL (`tests/it/describe.rs`).
 
 use storage::rusqlite::{Connection, params_from_iter};
 use storage::{Schema, Value, ValueRef};
@@ -70,83 +71,6 @@ fn slot_value(slot: &Slot, literals: &[Value]) -> Value {
         Slot::Session(SessionValue::CurrentDatabase) => Value::Text("corrosion".into()),
         Slot::Session(_) => Value::Text("UTC".into()),
     }
-}
-
-/// The queries of the file with the command each belongs to.
-fn queries() -> Vec<(String, String)> {
-    let file = include_str!("testdata/psql15.sql")
-        .replace(":todos", "20001")
-        .replace(":t2_c", "20003")
-        .replace(":t2", "20002");
-    let mut queries = Vec::new();
-    let mut command = String::new();
-    let mut query = String::new();
-    for line in file.lines() {
-        match line.strip_prefix("-- ") {
-            Some(name) => name.clone_into(&mut command),
-            None if line == ";" => queries.push((command.clone(), std::mem::take(&mut query))),
-            None => {
-                query.push_str(line);
-                query.push('\n');
-            }
-        }
-    }
-    queries
-}
-
-#[test]
-fn every_query_of_psql_runs() {
-    let mut session = Session::new();
-    let all = queries();
-    assert!(all.len() > 60, "{}", all.len());
-    let mut failed = Vec::new();
-    for (command, query) in &all {
-        if let Err(error) = session.rows(query) {
-            failed.push(format!("{command}: {error}\n{query}"));
-        }
-    }
-    assert!(failed.is_empty(), "{} of {} fail:\n{}", failed.len(), all.len(), failed.join("\n"));
-}
-
-/// The rows of the n-th query of a command.
-fn answer(command: &str, n: usize) -> Vec<String> {
-    let all = queries();
-    let (_, query) = all.iter().filter(|(name, _)| name == command).nth(n).expect("such a query");
-    Session::new().rows(query).expect("rows")
-}
-
-#[test]
-fn a_tables_columns_are_described() {
-    assert_eq!(
-        answer(r"\d todos", 2),
-        [
-            "id|text||t|||",
-            "title|text|''::text|t|||",
-            "done|boolean|false|t|||",
-            "at|timestamp with time zone|now()|f|||"
-        ]
-    );
-}
-
-#[test]
-fn a_tables_indexes_are_described_key_first() {
-    assert_eq!(
-        answer(r"\d todos", 3),
-        ["todos_pkey|t|t|f|t|CREATE UNIQUE INDEX todos_pkey ON todos USING btree (id)|PRIMARY KEY (id)|p|f|f|f|0"]
-    );
-}
-
-#[test]
-fn tables_are_listed_with_their_owner() {
-    assert_eq!(answer(r"\dt", 0), ["public|t2|table|postgres", "public|todos|table|postgres"]);
-}
-
-#[test]
-fn indexes_are_listed_with_their_tables() {
-    assert_eq!(
-        answer(r"\di", 0),
-        ["public|t2_c|index|postgres|t2", "public|t2_pkey|index|postgres|t2", "public|todos_pkey|index|postgres|todos"]
-    );
 }
 
 #[test]
