@@ -11,6 +11,7 @@ use super::buffer::{Buffer, Captured, KeyRef, Operation, resolve};
 use super::metadata::{StagedRow, Staging, integer};
 use super::order::order_statements;
 use super::version_log::VersionLog;
+use crate::change::ids::SiteId;
 use crate::crdt::local::{self, Stamper};
 use crate::crsql::replica::{Inner, OpenVersion, Replica};
 use crate::crsql::table::Table;
@@ -292,6 +293,10 @@ fn flush_merged(db: Db, inner: &mut Inner) -> Result<()> {
         versions.entry((merged.site, merged.version)).or_default().push(index);
     }
     for ((site, version), members) in versions {
+        if site != 0 && inner.sites.id(db, site)? == SiteId::BASELINE {
+            // Nobody is ever sent a baseline cell.
+            continue;
+        }
         let existing = log_summary(db, site, version)?;
         let mut members: Vec<(u32, Key<'_>)> = members
             .iter()

@@ -120,9 +120,9 @@ fn resurrect(meta: &mut RowMeta, incoming: &Incoming<'_>) {
 fn wins<L: Local>(meta: &RowMeta, column: u16, incoming: &Incoming<'_>, local: &mut L) -> Result<bool, L::Error> {
     let Some(cell) = meta.cell(column) else { return Ok(true) };
     let (version, clock) = (cell.col_version, cell.clock);
-    // The same cell told again (I1): no need to read its value.
+    // The same cell told again (I1): no need to read its value. Cells of the baseline may differ all the same.
     let same = |a: Clock, b: Clock| (a.site, a.version, a.seq) == (b.site, b.version, b.seq);
-    if incoming.col_version == version && same(clock, incoming.clock) {
+    if incoming.col_version == version && same(clock, incoming.clock) && incoming.site != SiteId::BASELINE {
         return Ok(false);
     }
     Ok(match incoming.col_version.cmp(&version) {

@@ -352,10 +352,16 @@ impl Inner {
         Ok(version)
     }
 
-    /// The transaction was undone: what was read in it may never have been.
-    fn forget(&mut self) {
+    /// Forgets what was read of sites, versions and the ledger: it may not be so any more.
+    pub fn forget_readings(&mut self) {
         self.sites.clear();
         self.ledger.clear();
+        self.own_version = None;
+    }
+
+    /// The transaction was undone: what was read in it may never have been.
+    fn forget(&mut self) {
+        self.forget_readings();
         // Read inside the transaction it would carry a schema version that another schema may get. Kept otherwise: statements
         // that fail are undone this way, and reading it for each costs more than the statement.
         if !Rc::ptr_eq(&self.catalog, &self.catalog_at_begin) {

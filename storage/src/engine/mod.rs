@@ -20,6 +20,7 @@ use crate::crsql::{functions, read};
 use crate::error::{ApplyError, ExecuteError, OpenError};
 use crate::maintenance::compaction::Compaction;
 pub use crate::maintenance::compaction::CompactionStep;
+use crate::maintenance::reseed;
 use crate::sqlite::SqliteError;
 use core::Core;
 use group::Group;
@@ -199,6 +200,16 @@ impl Engine {
         read::known_versions(self.core.replica(), site).map_err(ExecuteError::from)
     }
 
+    /// Drops the file's history and makes its rows the common start of a new cluster, in a transaction of its own; no
+    /// transaction is open. Nodes that do this with copies of one file have nothing to send each other. The file gets the
+    /// identity `site`, which must be a new one. Takes time in proportion to the rows.
+    pub fn reseed(&mut self, site: SiteId) -> Result<(), ExecuteError> {
+        reseed::reseed(self.core.replica(), site)?;
+        self.site = site;
+        self.compaction = Compaction::open(self.core.replica())?;
+        Ok(())
+    }
+
     /// Whether [`Self::compact`] has something to do. Cheap.
     pub fn compaction_is_due(&self) -> bool {
         self.compaction.is_due(self.core.replica())
@@ -220,5 +231,7 @@ impl Engine {
 
 #[cfg(test)]
 mod compaction_tests;
+#[cfg(test)]
+mod reseed_tests;
 #[cfg(test)]
 mod tests;

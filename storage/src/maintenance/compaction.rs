@@ -85,7 +85,8 @@ impl Compaction {
             Ok(found.and_then(|v| u64::try_from(v).ok()).unwrap_or(0))
         };
         let since = versions(replica.db)?.saturating_sub(setting(VERSIONS_KEY)?);
-        let swept_to = 0i64.saturating_sub_unsigned(since);
+        let counted = i64::try_from(replica.inner.borrow().statements.overwritten).unwrap_or(i64::MAX);
+        let swept_to = counted.saturating_sub_unsigned(since);
         Ok(Self { swept_to, kept: setting(KEPT_KEY)?, sweep: None })
     }
 
@@ -130,7 +131,7 @@ impl Compaction {
     }
 
     fn remember(&self, db: Db, versions: u64) -> Result<()> {
-        in_transaction(db, || {
+        db.in_transaction(|| {
             let mut set = db.prepare("INSERT OR REPLACE INTO crsql_master (key, value) VALUES (?1, ?2)")?;
             set.run(&[Cell::Text(VERSIONS_KEY), integer(versions)])?;
             set.run(&[Cell::Text(KEPT_KEY), integer(self.kept)])
@@ -214,7 +215,7 @@ impl Sweep {
     fn remove(&mut self, db: Db) -> Result<u64> {
         let before = db.total_changes();
         if !self.removals.is_empty() {
-            in_transaction(db, || self.remove_some(db))?;
+            db.in_transaction(|| self.remove_some(db))?;
         }
         Ok(u64::try_from(db.total_changes().wrapping_sub(before)).unwrap_or(0))
     }
@@ -252,14 +253,4 @@ fn names(db: Db, inner: &mut Inner, table: u32, key: Key<'_>, (site, version): (
 fn versions(db: Db) -> Result<u64> {
     let heads = db.prepare("SELECT total(version) FROM crsql_heads")?.first(&[], |row| row.integer(0))?.unwrap_or(0);
     Ok(newest_version(db)?.saturating_add(u64::try_from(heads).unwrap_or(0)))
-}
-
-/// Runs `work` in a transaction of its own; undoes it after an error.
-fn in_transaction(db: Db, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    db.exec("BEGIN IMMEDIATE")?;
-    let result = work().and_then(|()| db.exec("COMMIT"));
-    if result.is_err() && !db.is_autocommit() {
-        db.exec("ROLLBACK")?;
-    }
-    result
 }

@@ -62,6 +62,16 @@ impl Db {
         if code == ffi::OK { Ok(()) } else { Err(self.error(code)) }
     }
 
+    /// Runs `work` in a transaction of its own, which is undone after an error. No transaction is open.
+    pub fn in_transaction(self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.exec("BEGIN IMMEDIATE")?;
+        let result = work().and_then(|()| self.exec("COMMIT"));
+        if result.is_err() && !self.is_autocommit() {
+            self.exec("ROLLBACK")?;
+        }
+        result
+    }
+
     /// Rows changed by all finished statements of this connection; may wrap.
     pub fn total_changes(self) -> i32 {
         // SAFETY: the connection is open.
