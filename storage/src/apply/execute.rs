@@ -71,6 +71,14 @@ fn apply_one(replica: &Replica, inner: &mut Inner, changeset: &Changeset, summar
         return Ok(());
     }
     if changeset.is_complete() {
+        if inner.statements.is_waiting(db, site, changeset.version.0)? {
+            if waiting::is_parked_alike(db, site, changeset)? {
+                summary.known += 1;
+                return Ok(());
+            }
+            // Parts of it, or a parked whole of which cells were superseded since.
+            waiting::forget(db, site, changeset.version.0)?;
+        }
         return apply_whole(replica, inner, site, changeset, summary);
     }
     let mut held = waiting::held(db, site, changeset.version.0)?;

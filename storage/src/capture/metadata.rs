@@ -60,6 +60,7 @@ pub struct Statements {
     newest_version: Option<Stmt>,
     schema_version: Option<Stmt>,
     put_log: Option<Stmt>,
+    waiting: Option<Stmt>,
     /// By table number, columns written, and whether many rows come at once.
     upserts: HashMap<(u32, Vec<u16>, bool), Stmt>,
     /// Rows written so far that had a record already: each may have superseded what was left of a version.
@@ -76,6 +77,7 @@ impl Statements {
         self.newest_version = None;
         self.schema_version = None;
         self.put_log = None;
+        self.waiting = None;
         self.upserts.clear();
     }
 
@@ -109,6 +111,18 @@ impl Statements {
             None => None,
         };
         Ok(found.and_then(|v| u64::try_from(v).ok()).unwrap_or(0))
+    }
+
+    /// Whether parts of the version wait for the rest, or it is parked.
+    pub fn is_waiting(&mut self, db: Db, site: u32, version: u64) -> Result<bool> {
+        if self.waiting.is_none() {
+            self.waiting = Some(db.prepare("SELECT 1 FROM crsql_partials WHERE site = ?1 AND version = ?2")?);
+        }
+        let found = match &mut self.waiting {
+            Some(stmt) => stmt.first(&[Cell::Integer(i64::from(site)), integer(version)], |_| ())?,
+            None => None,
+        };
+        Ok(found.is_some())
     }
 
     /// Writes a log record.

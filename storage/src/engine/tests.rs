@@ -367,6 +367,18 @@ fn parts_of_a_version_become_visible_together() {
 }
 
 #[test]
+fn a_whole_version_replaces_the_parts_that_waited_for_the_rest() {
+    let mut source = engine(1, CaptureMode::Hook);
+    write(&mut source, "INSERT INTO items (id, name, note) VALUES (1, 'a', 1), (2, 'b', 2)");
+    let whole = changesets_of(&source, 1).remove(0);
+    let mut target = engine(2, CaptureMode::Hook);
+    assert_eq!(apply(&mut target, &split(&whole, 1)[..1]).partial, 1);
+    apply(&mut target, &[whole]);
+    assert_eq!(state(&target), state(&source));
+    assert_eq!(rows(&target, "SELECT count(*) FROM crsql_partials"), ["Integer(0)"]);
+}
+
+#[test]
 fn a_version_for_an_unknown_column_waits_for_the_schema() {
     let mut source = engine(1, CaptureMode::Hook);
     source.begin().expect("begin");

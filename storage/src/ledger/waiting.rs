@@ -26,6 +26,16 @@ pub fn keep(db: Db, site: u32, changeset: &Changeset, reason: Option<&str>) -> R
     ])
 }
 
+/// Whether the version is parked with exactly these cells, which this schema could not hold.
+pub fn is_parked_alike(db: Db, site: u32, changeset: &Changeset) -> Result<bool> {
+    let mut parked = db.prepare(
+        "SELECT 1 FROM crsql_partials WHERE site = ?1 AND version = ?2 AND reason IS NOT NULL AND body = ?3",
+    )?;
+    let body = codec::encode(&changeset.tables);
+    let values = [Cell::Integer(i64::from(site)), integer(changeset.version.0), Cell::Blob(&body)];
+    Ok(parked.first(&values, |_| ())?.is_some())
+}
+
 /// The parts of a version held so far, and the sequence numbers they cover.
 pub fn held(db: Db, site: u32, version: u64) -> Result<RangeSet> {
     let mut covered = RangeSet::default();

@@ -303,3 +303,44 @@ fn a_table_of_a_client_is_not_declared_in_a_file() {
     assert!(node.schema.tables["t"].indexes.is_empty(), "the index follows the files");
     node.commit();
 }
+
+#[test]
+fn a_null_for_a_column_that_is_not_null_here_waits_and_holds_up_nothing_else() {
+    both(|node| {
+        let mut source = Node::new(CaptureMode::Hook);
+        source.begin();
+        source.files("CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT)").expect("apply");
+        source.commit();
+        for sql in [
+            "INSERT INTO t VALUES (1, NULL), (2, 'kept back')",
+            "INSERT INTO t VALUES (3, 'x')",
+            "UPDATE t SET a = 'y' WHERE k = 3",
+        ] {
+            source.write(sql);
+        }
+        node.begin();
+        node.files("CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT NOT NULL DEFAULT '')").expect("apply");
+        node.commit();
+        let site = source.engine.site_id();
+        let versions = (1..=3).map(|v| source.engine.changeset(site, DbVersion(v)).expect("read").expect("known"));
+        let all: Vec<_> = versions.collect();
+        node.engine.begin().expect("begin");
+        let applied = node.engine.apply(&all).expect("a merge never fails on data");
+        assert_eq!((applied.parked, applied.known), (1, 0));
+        assert_eq!(node.engine.apply(&all).expect("again").known, 3, "not tried again with each message");
+        node.engine.commit().expect("commit");
+        let text =
+            |node: &Node, sql: &str| node.conn().query_row(sql, [], |row| row.get::<_, String>(0)).expect("query");
+        assert_eq!(text(node, "SELECT group_concat(k || a) FROM t"), "3y", "parked whole, and nothing else with it");
+        assert_eq!(text(node, "SELECT reason FROM crsql_partials"), "NOT NULL constraint failed: t.a");
+        let known: Vec<_> = node.engine.known_versions(site).expect("ledger").iter().collect();
+        assert_eq!(known, [(2, 3)], "it can be asked for, and is not taken for merged");
+        // Once the cell is superseded at its origin, what is left of the version can be merged.
+        source.write("UPDATE t SET a = '' WHERE k = 1");
+        let again = [1, 4].map(|v| source.engine.changeset(site, DbVersion(v)).expect("read").expect("known"));
+        node.engine.begin().expect("begin");
+        assert_eq!(node.engine.apply(&again).expect("apply").parked, 0);
+        node.engine.commit().expect("commit");
+        assert_eq!(text(node, "SELECT group_concat(k || a) FROM t"), "1,2kept back,3y");
+    });
+}
