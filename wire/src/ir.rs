@@ -220,6 +220,8 @@ pub(crate) struct Query {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cte {
     pub(crate) id: u32,
+    /// Where its name stands.
+    pub(crate) at: u32,
     pub(crate) materialized: Option<bool>,
     pub(crate) query: Query,
 }
@@ -345,6 +347,17 @@ pub(crate) struct Delete {
     pub(crate) ctes: Vec<Cte>,
     pub(crate) recursive: bool,
     pub(crate) returning: Vec<Expr>,
+}
+
+/// A part of a statement whose WITH writes: it runs before the statement, which takes its rows as a table of WITH.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) cte: u32,
+    /// Where its name stands.
+    pub(crate) at: u32,
+    /// The columns of its rows.
+    pub(crate) width: usize,
+    pub(crate) statement: Statement,
 }
 
 /// A bound statement that becomes SQLite text.

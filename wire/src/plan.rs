@@ -22,6 +22,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it has a RowDescription, which a SELECT without columns has, too.
+    pub(crate) fn returns_rows(&self) -> bool {
+        !self.columns.is_empty() || (self.tag == Tag::Select && matches!(self.action, Action::Sql(_)))
+    }
+
     /// Reads a parameter's text into the storage form of its type.
     ///
     /// # Errors
@@ -30,7 +35,7 @@ impl Plan {
         let type_oid = self.param_types.get(index).copied().unwrap_or(oid::UNKNOWN);
         let loose = match &self.action {
             Action::Sql(sql) => u16::try_from(index).is_ok_and(|index| sql.loose_params.contains(&index)),
-            Action::Ddl(_) | Action::Utility(_) | Action::Empty => false,
+            Action::Ddl(_) | Action::Utility(_) | Action::Refused(_) | Action::Empty => false,
         };
         if loose { types::bytea_or_text(text) } else { types::text::decode(type_oid, text, formats) }
     }
@@ -57,12 +62,16 @@ pub enum Action {
     Ddl(Ddl),
     /// The session itself acts.
     Utility(Utility),
+    /// A statement whose mistake PostgreSQL tells when it runs, not when it is parsed.
+    Refused(Box<SqlError>),
     /// Nothing between the semicolons: EmptyQueryResponse.
     Empty,
 }
 
 #[derive(Debug, Clone)]
 pub struct SqlAction {
+    /// What runs before it in the same transaction: the tables of a WITH that writes.
+    pub steps: Vec<SqlStep>,
     /// Given to storage as [`storage::Statement::sql`].
     pub sql: Arc<str>,
     /// What is bound to `?1`, `?2`, .. of `sql`.
@@ -80,6 +89,16 @@ pub struct SqlAction {
     pub loose_params: BTreeSet<u16>,
     /// For an INSERT: finds the key that is there already, for 23505's detail.
     pub duplicate_probe: Option<DuplicateProbe>,
+}
+
+/// A part of a statement whose rows the parts after it take.
+#[derive(Debug, Clone)]
+pub struct SqlStep {
+    pub sql: Arc<str>,
+    pub slots: Vec<Slot>,
+    pub uses_catalog: bool,
+    /// The columns of its rows; 0 if it gives none.
+    pub width: usize,
 }
 
 /// A read with the slots of its INSERT that yields the first key that the table has already; further columns mean nothing.
@@ -105,6 +124,8 @@ pub enum Slot {
     LooseParameter(u16),
     /// The n-th literal lifted from the text (see [`Planned::literals`]).
     Literal(u16),
+    /// The rows of the n-th step, packed.
+    Step(u16),
     /// A value of the session or transaction.
     Session(SessionValue),
     Constant(Value),

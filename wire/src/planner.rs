@@ -16,7 +16,7 @@ use crate::emit::{self, LiteralUse};
 use crate::error::SqlError;
 use crate::ir;
 use crate::plan::{
-    Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, SessionValue, Slot, SqlAction, Tag, Utility,
+    Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, SessionValue, Slot, SqlAction, SqlStep, Tag, Utility,
 };
 use crate::session::settings::Formats;
 use crate::sql::ast::Statement;
@@ -33,6 +33,9 @@ const VARIANTS_MAX: usize = 8;
 
 /// Literals of one statement: beyond it 54000. They are counted in 16 bits, and SQLite binds fewer values.
 const LITERALS_MAX: usize = 65_000;
+
+/// Declares that a text has no parameters, as in the simple protocol: `$n` is then 42P02.
+pub const NO_PARAMETERS: &[u32] = &[u32::MAX];
 
 /// What a statement is planned against.
 #[derive(Debug, Clone, Copy)]
@@ -100,31 +103,6 @@ impl Planner {
     /// PostgreSQL's, with the position in characters of `text` from 1.
     pub fn plan(&mut self, text: &str, declared: &[u32], env: &Env<'_>) -> Result<Planned, SqlError> {
         self.plan_bytes(text, declared, env).map_err(|error| in_characters(error, text))
-    }
-
-    /// What the simple protocol says to a statement with `$n`, given how planning it ended: 42P02, unless another mistake
-    /// stands before it.
-    pub fn stray_parameter(text: &str, outcome: &Result<Planned, SqlError>) -> Option<SqlError> {
-        if !text.contains('$') {
-            return None;
-        }
-        let tokens = lexer::tokens(text).ok()?;
-        let found = tokens
-            .iter()
-            .find_map(|token| if let Kind::Parameter(index) = token.kind { Some((index, token.start)) } else { None });
-        let (index, start) = found?;
-        let error = SqlError::new("42P02", format!("there is no parameter ${index}")).at(start);
-        let error = in_characters(error, text);
-        match outcome {
-            Ok(planned) => (!planned.plan.param_types.is_empty()).then_some(error),
-            // PREPARE has parameters of its own; a text that does not parse has none.
-            Err(other) if other.sqlstate == "42601" || tokens.first()?.text(text).eq_ignore_ascii_case("prepare") => {
-                None
-            }
-            Err(other) => {
-                other.position.is_none_or(|at| Some(at) >= error.position || other.sqlstate == "42725").then_some(error)
-            }
-        }
     }
 
     fn plan_bytes(&mut self, text: &str, declared: &[u32], env: &Env<'_>) -> Result<Planned, SqlError> {
@@ -252,14 +230,20 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         return Ok(Made { plan: Arc::new(plan), literals: Vec::new(), pinned: None });
     }
     let text = bind::DdlText { source, literals };
-    if let Some((ddl, tag)) = bind::bind_ddl(env, text, &statement)? {
-        let plan =
-            Plan { action: Action::Ddl(ddl), tag: Tag::Fixed(tag), param_types: Vec::new(), columns: Vec::new() };
+    // PostgreSQL analyses statements that change the schema when they run: until then their mistakes wait.
+    let ddl = match bind::bind_ddl(env, text, &statement) {
+        Ok(None) => None,
+        Ok(Some((ddl, tag))) => Some((Action::Ddl(ddl), tag)),
+        Err(error) => Some((Action::Refused(Box::new(in_characters(error, source))), "")),
+    };
+    if let Some((action, tag)) = ddl {
+        let plan = Plan { action, tag: Tag::Fixed(tag), param_types: Vec::new(), columns: Vec::new() };
         return Ok(Made { plan: Arc::new(plan), literals: Vec::new(), pinned: None });
     }
     let bound = Binder::new(env, source, literals, declared).bind(&statement)?;
-    let emitted = emit::statement(&bound.statement)?;
+    let (written, emitted) = emit::sequence(&bound.steps, &bound.statement)?;
     let (access, tag) = match &bound.statement {
+        ir::Statement::Query(_) if !written.is_empty() => (Access::Write, Tag::Select),
         ir::Statement::Query(_) => (Access::Read, Tag::Select),
         ir::Statement::Insert(_) => (Access::Write, Tag::Insert),
         ir::Statement::Update(_) => (Access::Write, Tag::Update),
@@ -280,17 +264,29 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         ir::Statement::Insert(insert) if !bound.facts.volatile => {
             emitted.duplicate_probe.map(|sql| DuplicateProbe { sql: sql.into(), key: key_columns(&insert.table) })
         }
+        ir::Statement::Update(update) if !bound.facts.volatile => {
+            emitted.duplicate_probe.map(|sql| DuplicateProbe { sql: sql.into(), key: key_columns(&update.table) })
+        }
         ir::Statement::Query(_) | ir::Statement::Insert(_) | ir::Statement::Update(_) | ir::Statement::Delete(_) => {
             None
         }
     };
     let loose = |slot: &Slot| match slot {
         Slot::LooseParameter(index) => Some(*index),
-        Slot::Parameter(_) | Slot::Literal(_) | Slot::Session(_) | Slot::Constant(_) => None,
+        Slot::Parameter(_) | Slot::Literal(_) | Slot::Step(_) | Slot::Session(_) | Slot::Constant(_) => None,
     };
-    let calls_session = emitted.slots.contains(&Slot::Session(SessionValue::Calls));
+    let calls = |slots: &[Slot]| slots.contains(&Slot::Session(SessionValue::Calls));
+    let calls_session = calls(&emitted.slots) || written.iter().any(|emitted| calls(&emitted.slots));
+    let mut loose_params: BTreeSet<u16> = emitted.slots.iter().filter_map(loose).collect();
+    let mut literal_uses = emitted.literals;
+    let mut steps = Vec::with_capacity(written.len());
+    for (emitted, step) in written.into_iter().zip(&bound.steps) {
+        loose_params.extend(emitted.slots.iter().filter_map(loose));
+        steps.push(in_sequence(emitted, step.width, &mut literal_uses));
+    }
     let action = SqlAction {
-        loose_params: emitted.slots.iter().filter_map(loose).collect(),
+        steps,
+        loose_params,
         sql: emitted.sql.into(),
         slots: emitted.slots,
         access,
@@ -310,7 +306,24 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
             pinned.push((index, literal::text(source, token)?.into_owned()));
         }
     }
-    Ok(Made { plan: Arc::new(plan), literals: emitted.literals, pinned: Some(pinned) })
+    Ok(Made { plan: Arc::new(plan), literals: literal_uses, pinned: Some(pinned) })
+}
+
+/// A step of a plan; its literals follow those that are there.
+fn in_sequence(emitted: emit::Emitted, width: usize, literals: &mut Vec<LiteralUse>) -> SqlStep {
+    // No statement has more than LITERALS_MAX uses in all: SQLite binds fewer values, and steps are few.
+    let offset = u16::try_from(literals.len()).unwrap_or(u16::MAX);
+    let moved = |slot: Slot| match slot {
+        Slot::Literal(index) => Slot::Literal(index.saturating_add(offset)),
+        other @ (Slot::Parameter(_)
+        | Slot::LooseParameter(_)
+        | Slot::Step(_)
+        | Slot::Session(_)
+        | Slot::Constant(_)) => other,
+    };
+    literals.extend(emitted.literals);
+    let uses_catalog = emitted.sql.contains("pg_catalog.");
+    SqlStep { sql: emitted.sql.into(), slots: emitted.slots.into_iter().map(moved).collect(), uses_catalog, width }
 }
 
 fn key_columns(table: &Table) -> Vec<(String, u32)> {

@@ -95,3 +95,10 @@ select (select name from author where id = $1); -- $ 2
 select id from author where (id, name) = ($1, $2); -- $ 1 | Ann
 select id from author where (id, name) in (($1, $2)); -- $ 1 | Ann
 select $1 in (select id from author); -- $ 1
+select $1, $1 + 1; -- $ 1
+select pg_typeof($1); -- $ x
+select concat($1, $2); -- $ a | b
+update empty set v = $1 where id = $2 returning v; -- $ z | 1
+select $1::int; -- $ abc
+select $1::int; -- $ 99999999999
+select id from author where id = $1; -- $ abc

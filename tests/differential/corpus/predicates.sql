@@ -124,3 +124,5 @@ select a from num where d > 1 order by a;
 select a from num where e = 1e300;
 select a from num where a + s = 0;
 select a from num where d = 1.1;
+select 'abc' similar to '(a|b)%', 'abc' similar to 'a', 'abc' not similar to '%b%';
+select 'abc' ~ '(';

@@ -152,3 +152,7 @@ select * from (values (1, 'a')) as t(n, s, z);
 select * from (values (1)) ;
 select * from (select 1);
 select n from (values (1), (2)) v(n) where n > 1;
+select;
+select from author;
+select 1 /* open;
+select id from emp order by id limit $1 offset $2; -- $ 2 | 1

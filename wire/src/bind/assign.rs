@@ -105,9 +105,7 @@ impl Binder<'_> {
                     type_name(target.oid),
                     type_name(from)
                 );
-                Err(SqlError::new("42804", message)
-                    .hint("You will need to rewrite or cast the expression.")
-                    .at(tree.at))
+                Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."))
             }
         }
     }

@@ -13,6 +13,27 @@ use crate::types::{catalog, oid};
 /// Where an aggregate's arguments are bound, no aggregate and no set-returning function may stand.
 const AGGREGATE_ARGUMENT: &str = "an aggregate's argument";
 
+/// Whether a function shows rows as JSON objects.
+fn takes_rows(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "row_to_json",
+        "to_json",
+        "to_jsonb",
+        "json_agg",
+        "jsonb_agg",
+        "json_build_array",
+        "jsonb_build_array",
+        "json_build_object",
+        "jsonb_build_object",
+    ];
+    NAMES.contains(&name)
+}
+
+/// Whether an argument may be a row itself: a name or a row constructor.
+fn names_row(arg: &ast::Expr) -> bool {
+    matches!(&arg.kind, ExprKind::Column(_) | ExprKind::Row(_))
+}
+
 /// A resolved call, before it becomes a node.
 pub(super) struct Resolved {
     pub(super) function: &'static Function,
@@ -59,8 +80,12 @@ impl Binder<'_> {
         }
         let mut args = Vec::with_capacity(call.args.len());
         let mut failed = None;
+        let takes_rows = takes_rows(call.name.last());
         for arg in &call.args {
-            match self.expr(arg) {
+            let outer = std::mem::replace(&mut self.rows_as_json, takes_rows && names_row(arg));
+            let bound = self.expr(arg);
+            self.rows_as_json = outer;
+            match bound {
                 Ok(bound) => args.push(bound),
                 Err(error) => {
                     failed = Some(error);

@@ -35,7 +35,7 @@ pub(crate) fn bind_ddl(
                     let message = format!("column \"{}\" specified more than once", column.name.text);
                     return Err(SqlError::new("42701", message));
                 }
-                columns.push(column_spec(env, text, column)?);
+                columns.push(column_spec(env, text, create.name.last(), column)?);
             }
             let name = own_name(&create.name)?;
             let (primary_key, primary_key_name) = table_key(&name, create)?;
@@ -108,11 +108,10 @@ pub(crate) fn bind_ddl(
 fn alter(env: &Env<'_>, text: DdlText<'_>, table: String, action: &AlterAction) -> Result<Ddl, SqlError> {
     match action {
         AlterAction::AddColumn { column, if_not_exists } => {
-            if let Some(constraint) = &column.primary_key {
-                let at = constraint.as_ref().map_or(column.name.at, |name| name.at);
-                return Err(SqlError::unsupported("ADD COLUMN with PRIMARY KEY is not supported").at(at));
+            if let Some((at, _)) = &column.primary_key {
+                return Err(SqlError::unsupported("ADD COLUMN with PRIMARY KEY is not supported").at(*at));
             }
-            let spec = column_spec(env, text, column)?;
+            let spec = column_spec(env, text, &table, column)?;
             Ok(Ddl::AddColumn { table, column: spec, if_not_exists: *if_not_exists })
         }
         AlterAction::AddPrimaryKey(KeyConstraint { name, columns }) => {
@@ -131,7 +130,7 @@ fn alter(env: &Env<'_>, text: DdlText<'_>, table: String, action: &AlterAction) 
 }
 
 fn missing_key_column(column: &Name) -> SqlError {
-    SqlError::new("42703", format!("column \"{}\" named in key does not exist", column.text)).at(column.at)
+    SqlError::new("42703", format!("column \"{}\" named in key does not exist", column.text))
 }
 
 /// A name to create in `public`.
@@ -140,9 +139,7 @@ fn own_name(name: &ObjectName) -> Result<String, SqlError> {
         None | Some("public") => Ok(name.last().to_owned()),
         Some("pg_catalog" | "information_schema") => {
             let message = format!("permission denied to create \"{}\"", name.display());
-            Err(SqlError::new("42501", message)
-                .detail("System catalog modifications are currently disallowed.")
-                .at(name.at()))
+            Err(SqlError::new("42501", message).detail("System catalog modifications are currently disallowed."))
         }
         Some(schema) => Err(SqlError::new("3F000", format!("schema \"{schema}\" does not exist")).at(name.at())),
     }
@@ -154,7 +151,8 @@ fn own_names(names: &[ObjectName]) -> Result<Vec<String>, SqlError> {
 
 /// The name of a table that must exist.
 fn existing(env: &Env<'_>, name: &ObjectName) -> Result<String, SqlError> {
-    let missing = || SqlError::new("42P01", format!("relation \"{}\" does not exist", name.display())).at(name.at());
+    // Without a position, as PostgreSQL, which looks when the statement runs.
+    let missing = || SqlError::new("42P01", format!("relation \"{}\" does not exist", name.display()));
     if name.schema().is_some_and(|schema| schema != "public") {
         return Err(missing());
     }
@@ -164,8 +162,8 @@ fn existing(env: &Env<'_>, name: &ObjectName) -> Result<String, SqlError> {
 fn table_key(table: &str, create: &crate::sql::ast::CreateTable) -> Result<(Vec<String>, Option<String>), SqlError> {
     let mut keys: Vec<(u32, Option<String>, Vec<Name>)> = Vec::new();
     for column in &create.columns {
-        if let Some(constraint) = &column.primary_key {
-            keys.push((column.name.at, constraint.as_ref().map(|name| name.text.clone()), vec![column.name.clone()]));
+        if let Some((at, constraint)) = &column.primary_key {
+            keys.push((*at, constraint.as_ref().map(|name| name.text.clone()), vec![column.name.clone()]));
         }
     }
     for (at, key) in &create.keys {
@@ -176,20 +174,30 @@ fn table_key(table: &str, create: &crate::sql::ast::CreateTable) -> Result<(Vec<
             SqlError::new("42P16", format!("multiple primary keys for table \"{table}\" are not allowed")).at(*at)
         );
     }
-    let Some((_, name, columns)) = keys.pop() else { return Ok((Vec::new(), None)) };
+    let Some((at, name, columns)) = keys.pop() else { return Ok((Vec::new(), None)) };
     for (index, column) in columns.iter().enumerate() {
         if !create.columns.iter().any(|known| known.name.text == column.text) {
-            return Err(missing_key_column(column));
+            return Err(missing_key_column(column).at(at));
         }
         if columns[..index].iter().any(|other| other.text == column.text) {
             let message = format!("column \"{}\" appears twice in primary key constraint", column.text);
-            return Err(SqlError::new("42701", message).at(column.at));
+            return Err(SqlError::new("42701", message).at(at));
         }
     }
     Ok((columns.into_iter().map(|column| column.text).collect(), name))
 }
 
-fn column_spec(env: &Env<'_>, text: DdlText<'_>, column: &ColumnDefinition) -> Result<ColumnSpec, SqlError> {
+fn column_spec(
+    env: &Env<'_>,
+    text: DdlText<'_>,
+    table: &str,
+    column: &ColumnDefinition,
+) -> Result<ColumnSpec, SqlError> {
+    if let Some(at) = column.conflicting_null {
+        let message =
+            format!("conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{table}\"", column.name.text);
+        return Err(SqlError::new("42601", message).at(at));
+    }
     let pg_type = resolve_type(&column.type_name)?;
     if super::cast::category(pg_type.oid) == 'P' {
         let message = format!("column \"{}\" has pseudo-type {}", column.name.text, column.type_name.name);

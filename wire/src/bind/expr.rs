@@ -7,7 +7,7 @@ use super::overload::{self, Choice};
 use super::{Binder, plain, resolve_type};
 use crate::error::SqlError;
 use crate::function::{self, CastContext, Form};
-use crate::ir::{Expr, Node, Query};
+use crate::ir::{Body, Expr, Node, Output, Query, Select, Source};
 use crate::plan::SessionValue;
 use crate::sql::ast::{self, Builtin, ExprKind, LiteralKind, LiteralRef, OperatorName, SessionWord};
 use crate::types::oid;
@@ -23,6 +23,9 @@ impl Binder<'_> {
             ExprKind::Bool(value) => Ok(Expr::new(Node::Constant(Value::Integer(i64::from(*value))), oid::BOOL, at)),
             ExprKind::Null => Ok(Expr::new(Node::Null, oid::UNKNOWN, at)),
             ExprKind::Default => Err(SqlError::new("42601", "DEFAULT is not allowed in this context").at(at)),
+            ExprKind::Parameter(index) if !self.has_parameters => {
+                Err(SqlError::new("42P02", format!("there is no parameter ${}", u32::from(*index) + 1)).at(at))
+            }
             ExprKind::Parameter(index) => {
                 let known = self.parameter(*index).unwrap_or(oid::UNKNOWN);
                 Ok(Expr::new(Node::Parameter { index: *index, loose: false }, known, at))
@@ -75,8 +78,18 @@ impl Binder<'_> {
                 Err(SqlError::unsupported(format!("field \"{}\" of a composite value is not supported", field.text))
                     .at(at))
             }
+            ExprKind::Row(cells) if self.rows_as_json => {
+                self.rows_as_json = false;
+                let mut named = Vec::with_capacity(cells.len());
+                for (index, cell) in cells.iter().enumerate() {
+                    let cell = self.expr(cell)?;
+                    named.push((format!("f{}", index + 1), self.settle(cell)?));
+                }
+                Ok(super::scope::json_row(named, at))
+            }
             ExprKind::Row(_) => Err(SqlError::unsupported("row values are not supported here").at(at)),
             ExprKind::Grouping(list) => self.grouping(list, at),
+            ExprKind::QueryColumn { query, index, width } => self.query_column(query, *index, *width, at),
             ExprKind::Exists(query) => {
                 let query = self.subquery(query)?;
                 Ok(Expr::new(Node::Exists(Box::new(query)), oid::BOOL, at))
@@ -364,11 +377,6 @@ impl Binder<'_> {
         };
         let mut conditions = Vec::with_capacity(whens.len());
         let mut branches = Vec::with_capacity(whens.len() + 1);
-        // PostgreSQL lets the ELSE branch speak first when types are matched.
-        let has_otherwise = otherwise.is_some();
-        if let Some(expr) = otherwise {
-            branches.push(self.expr(expr)?);
-        }
         for (condition, result) in whens {
             let bound = self.expr(condition)?;
             conditions.push(match operand.as_mut() {
@@ -376,6 +384,11 @@ impl Binder<'_> {
                 Some(operand) => self.operator(&equal, Some(operand.clone()), bound, condition.at)?,
             });
             branches.push(self.expr(result)?);
+        }
+        // PostgreSQL lets the ELSE branch speak first when types are matched.
+        let has_otherwise = otherwise.is_some();
+        if let Some(expr) = otherwise {
+            branches.insert(0, self.expr(expr)?);
         }
         let (branches, ty) = self.unify(branches, "CASE")?;
         let mut branches = branches.into_iter();
@@ -464,6 +477,21 @@ impl Binder<'_> {
     fn scalar_subquery(&mut self, query: &ast::Query, at: u32) -> Result<Expr, SqlError> {
         let query = self.one_column(query, at)?;
         let ty = query.outputs.first().map_or_else(|| plain(oid::TEXT), |output| output.ty);
+        Ok(Expr { node: Node::Subquery(Box::new(query)), ty, at })
+    }
+
+    /// One column of the only row of a query: `(a, b) = (SELECT ..)` in SET.
+    fn query_column(&mut self, query: &ast::Query, index: usize, width: usize, at: u32) -> Result<Expr, SqlError> {
+        let query = self.subquery(query)?;
+        if query.outputs.len() != width {
+            return Err(SqlError::new("42601", "number of columns does not match number of values").at(at));
+        }
+        let id = self.new_relation();
+        let column = super::scope::column(id, &format!("c{}", index + 1), query.outputs[index].ty);
+        let (ty, outputs) = (column.ty, vec![Output::computed("", column.ty)]);
+        let from = vec![Source::Query { id, query: Box::new(query) }];
+        let select = Select { from, ..Select::of(vec![column]) };
+        let query = Query::of(Body::Select(Box::new(select)), outputs);
         Ok(Expr { node: Node::Subquery(Box::new(query)), ty, at })
     }
 

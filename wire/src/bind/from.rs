@@ -20,6 +20,8 @@ pub(super) struct CteEntry {
     pub(super) name: String,
     pub(super) id: u32,
     pub(super) outputs: Vec<Output>,
+    /// Whether it has rows: a statement that writes needs RETURNING for that.
+    pub(super) has_rows: bool,
 }
 
 /// What a name of a relation means.
@@ -80,6 +82,10 @@ impl Binder<'_> {
         if name.schema().is_none()
             && let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == name.last()).cloned()
         {
+            if !cte.has_rows {
+                let message = format!("WITH query \"{}\" does not have a RETURNING clause", cte.name);
+                return Err(SqlError::unsupported(message).at(name.at()));
+            }
             let id = self.new_relation();
             let columns = output_columns(id, &cte.outputs);
             let item = self.aliased(name.last(), None, columns, alias)?;
@@ -232,7 +238,10 @@ impl Binder<'_> {
         self.facts.volatile |= volatility == Volatility::Volatile;
         let id = self.new_relation();
         let name = alias.map_or_else(|| call.name.last(), |alias| alias.name.text.as_str()).to_owned();
-        let mut columns = vec![ScopeColumn { name: name.clone(), expr: column(id, "value", ty), hidden: false }];
+        // A function whose result has a name of its own keeps it under an alias.
+        let named = call.name.last().starts_with("json") && call.name.last().contains("_array_elements");
+        let column_name = if named { "value".to_owned() } else { name.clone() };
+        let mut columns = vec![ScopeColumn { name: column_name, expr: column(id, "value", ty), hidden: false }];
         if ordinality {
             let expr = if scalar.is_some() {
                 Expr::new(Node::Constant(storage::Value::Integer(1)), oid::INT8, at)
@@ -314,7 +323,16 @@ impl Binder<'_> {
                 })?;
                 (Some(on), items)
             }
-            JoinCondition::Using(names) => self.using(kind, left_items, right_items, names, at)?,
+            JoinCondition::Using(names, alias) => {
+                let (on, mut items) = self.using(kind, left_items, right_items, names, at)?;
+                if let (Some(alias), Some(merged)) = (alias, items.last()) {
+                    let columns = merged.columns.iter().take(names.len()).cloned().collect();
+                    let mut item = ScopeItem::new(Some(alias.text.clone()), columns);
+                    item.columns_visible = false;
+                    items.push(item);
+                }
+                (on, items)
+            }
             JoinCondition::Natural => {
                 let names = shared_names(&left_items, &right_items, at);
                 if names.is_empty() {

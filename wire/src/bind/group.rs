@@ -315,6 +315,12 @@ fn first_computed_late(expr: &Expr) -> Option<((&'static str, &'static str), u32
     found
 }
 
+/// Where the first aggregate of a SELECT stands.
+pub(super) fn first_aggregate_in(select: &Select) -> Option<u32> {
+    let exprs = select.items.iter().chain(&select.having);
+    exprs.filter_map(first_computed_late).find(|((sqlstate, _), _)| *sqlstate == "42803").map(|(_, at)| at)
+}
+
 /// GROUPING takes grouping keys only.
 ///
 /// # Errors

@@ -53,6 +53,7 @@ fn named(expr: &Expr) -> Option<(String, Strength)> {
             Body::Set { left, .. } => named(&Expr { at: expr.at, kind: ExprKind::Subquery(left.clone()) }),
         },
         ExprKind::Literal(..)
+        | ExprKind::QueryColumn { .. }
         | ExprKind::Integer(_)
         | ExprKind::Word(_)
         | ExprKind::Bool(_)

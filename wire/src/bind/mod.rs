@@ -9,6 +9,7 @@
 //! | [`expr`], [`predicate`], [`call`], [`window`] | expressions |
 //! | [`from`], [`query`], [`group`], [`regroup`], [`label`] | SELECT |
 //! | [`insert`], [`update`], [`assign`] | writes |
+//! | [`with`], [`recursion`], [`steps`] | WITH: its tables, recursive ones, those that write |
 //! | [`ddl`] | schema changes |
 //!
 //! Pure. Positions inside are byte offsets from 0; [`crate::planner`] turns them into PostgreSQL's characters from 1.
@@ -27,12 +28,15 @@ mod object_name;
 mod overload;
 mod predicate;
 mod query;
+mod recursion;
 mod regroup;
 mod scope;
 mod setting;
+mod steps;
 mod types;
 mod update;
 mod window;
+mod with;
 
 use std::collections::BTreeSet;
 
@@ -40,7 +44,7 @@ use storage::schema::model::PgType;
 
 use crate::error::SqlError;
 use crate::ir;
-use crate::planner::Env;
+use crate::planner::{Env, NO_PARAMETERS};
 use crate::sql::ast::{self, LiteralRef};
 use crate::sql::lexer::Token;
 use crate::sql::literal;
@@ -57,11 +61,21 @@ pub(crate) struct Binder<'a> {
     literals: &'a [Token],
     /// By parameter; `None` until its type is known.
     parameters: Vec<Option<u32>>,
+    /// False in the simple protocol.
+    has_parameters: bool,
     search_path: Vec<String>,
     scopes: Vec<scope::Scope>,
     ctes: Vec<from::CteEntry>,
     next_relation: u32,
     next_cte: u32,
+    /// WITH tables that are open around the current one: only the outermost WITH may write.
+    with_depth: u32,
+    /// Parts of the statement that run before it: see [`steps`].
+    steps: Vec<ir::Step>,
+    /// Result columns of the last of them that was bound.
+    step_outputs: Vec<ir::Output>,
+    /// Set while arguments of JSON functions are bound, which take rows.
+    rows_as_json: bool,
     /// Relations named in FROM with their aliases, for hints.
     from_names: Vec<(String, String)>,
     /// Literals whose value shaped the plan: a cached plan fits only the same values.
@@ -84,6 +98,8 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) statement: ir::Statement,
+    /// What runs before it, in this order.
+    pub(crate) steps: Vec<ir::Step>,
     pub(crate) outputs: Vec<ir::Output>,
     pub(crate) parameters: Vec<u32>,
     pub(crate) pinned: BTreeSet<u16>,
@@ -93,17 +109,24 @@ pub(crate) struct Bound {
 impl<'a> Binder<'a> {
     /// `declared` are the parameter types the client gave; 0 leaves one to inference.
     pub(crate) fn new(env: &'a Env<'a>, source: &'a str, literals: &'a [Token], declared: &[u32]) -> Self {
+        let has_parameters = declared != NO_PARAMETERS;
+        let declared = if has_parameters { declared } else { &[] };
         let parameters = declared.iter().map(|oid| (*oid != 0 && *oid != oid::UNKNOWN).then_some(*oid)).collect();
         Self {
             env,
             source,
             literals,
             parameters,
+            has_parameters,
             search_path: search_path(env.search_path),
             scopes: Vec::new(),
             ctes: Vec::new(),
             next_relation: 0,
             next_cte: 0,
+            with_depth: 0,
+            steps: Vec::new(),
+            step_outputs: Vec::new(),
+            rows_as_json: false,
             from_names: Vec::new(),
             pinned: BTreeSet::new(),
             shared_literals: None,
@@ -137,14 +160,15 @@ impl<'a> Binder<'a> {
             | ast::Statement::Prepare { .. }
             | ast::Statement::Utility(..) => return Err(SqlError::new("XX000", "statement has no SQL form")),
         };
-        let statement = object_name::with_names(statement, || self.new_relation());
+        let mut statement = object_name::with_names(statement, || self.new_relation());
+        self.sequence(&mut statement)?;
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for (index, found) in self.parameters.iter().enumerate() {
             let undetermined =
                 || SqlError::new("42P18", format!("could not determine data type of parameter ${}", index + 1));
             parameters.push(found.ok_or_else(undetermined)?);
         }
-        Ok(Bound { statement, outputs, parameters, pinned: self.pinned, facts: self.facts })
+        Ok(Bound { statement, steps: self.steps, outputs, parameters, pinned: self.pinned, facts: self.facts })
     }
 
     /// The text of a literal, sign included. Its value shapes the plan from now on.
@@ -191,7 +215,7 @@ impl<'a> Binder<'a> {
     fn fix_parameter(&mut self, index: u16, target: u32, at: u32) -> Result<(), SqlError> {
         if matches!(target, oid::ANY | oid::ANYELEMENT | oid::ANYARRAY | oid::ANYNONARRAY | oid::UNKNOWN) {
             let message = format!("could not determine data type of parameter ${}", index + 1);
-            return Err(SqlError::new("42P18", message).at(at));
+            return Err(SqlError::new("42P18", message));
         }
         match self.parameter(index) {
             None => self.parameters[usize::from(index)] = Some(target),

@@ -54,6 +54,13 @@ pub(super) fn operator(overloads: &'static [Operator], left: Option<u32>, right:
         if let Some((_, found)) = all.iter().find(|(types, _)| types.iter().all(|declared| *declared == known)) {
             return Choice::One(found);
         }
+        // Of an array, that is an array.
+        let both_arrays = |types: &[u32]| types.iter().all(|declared| *declared == oid::ANYARRAY);
+        if catalog::element_of(known).is_some()
+            && let Some((_, found)) = all.iter().find(|(types, _)| both_arrays(types))
+        {
+            return Choice::One(found);
+        }
     }
     choose(all, &inputs)
 }

@@ -315,13 +315,18 @@ impl Binder<'_> {
             (LikeKind::Like, true) => "!~~",
             (LikeKind::ILike, false) => "~~*",
             (LikeKind::ILike, true) => "!~~*",
-            (LikeKind::SimilarTo, _) => return Err(SqlError::unsupported("SIMILAR TO is not supported").at(at)),
+            (LikeKind::SimilarTo, false) => "~",
+            (LikeKind::SimilarTo, true) => "!~",
         };
         let left = self.expr(arg)?;
         let mut right = self.expr(pattern)?;
+        let similar = *kind == LikeKind::SimilarTo;
         if let Some(escape) = escape {
             let escape = self.expr(escape)?;
-            right = self.function_of("like_escape", vec![right, escape], at)?;
+            let converted = if similar { "similar_to_escape" } else { "like_escape" };
+            right = self.function_of(converted, vec![right, escape], at)?;
+        } else if similar {
+            right = self.function_of("similar_to_escape", vec![right], at)?;
         }
         self.operator(&named(name), Some(left), right, at)
     }

@@ -1,7 +1,6 @@
 //! Queries: WITH, SELECT, VALUES, set operations, ORDER BY, LIMIT.
 
 use super::cast::type_name;
-use super::from::CteEntry;
 use super::label::label;
 use super::scope::Scope;
 use super::{Binder, plain};
@@ -31,6 +30,52 @@ impl Binder<'_> {
     }
 
     fn query_in_scope(&mut self, query: &ast::Query, ctes: Vec<Cte>, recursive: bool) -> Result<Query, SqlError> {
+        let bound = self.bound_in_scope(query, ctes, recursive)?;
+        if let Some(locking) = &query.locking {
+            self.check_locking(locking, query)?;
+        }
+        Ok(bound)
+    }
+
+    /// FOR UPDATE and its like lock nothing here (a transaction that writes has the writer to itself), but where PostgreSQL
+    /// refuses them they are refused.
+    fn check_locking(&mut self, locking: &ast::Locking, query: &ast::Query) -> Result<(), SqlError> {
+        let strength = locking.strength;
+        let refused = |with: &str| Err(SqlError::unsupported(format!("{strength} is not allowed with {with}")));
+        let ast::Body::Select(select) = &query.body else {
+            return match query.body {
+                ast::Body::Set { .. } => refused("UNION/INTERSECT/EXCEPT"),
+                ast::Body::Values { .. } | ast::Body::Select(_) => {
+                    Err(SqlError::unsupported(format!("{strength} cannot be applied to VALUES")))
+                }
+            };
+        };
+        if !matches!(select.distinct, Distinct::All) {
+            return refused("DISTINCT clause");
+        }
+        if !select.group_by.is_empty() {
+            return refused("GROUP BY clause");
+        }
+        if select.having.is_some() {
+            return refused("HAVING clause");
+        }
+        let scope = self.scope();
+        if scope.has_aggregates {
+            return refused("aggregate functions");
+        }
+        if scope.has_windows {
+            return refused("window functions");
+        }
+        for name in &locking.of {
+            if !scope.items.iter().any(|item| item.name_visible && item.name.as_deref() == Some(name.last())) {
+                let message = format!("relation \"{}\" in {strength} clause not found in FROM clause", name.display());
+                return Err(SqlError::new("42P01", message).at(name.at()));
+            }
+        }
+        Ok(())
+    }
+
+    fn bound_in_scope(&mut self, query: &ast::Query, ctes: Vec<Cte>, recursive: bool) -> Result<Query, SqlError> {
         let (body, outputs, order_by) = match &query.body {
             ast::Body::Select(select) => {
                 let (select, outputs, order_by) = self.select(select, &query.order_by)?;
@@ -43,70 +88,15 @@ impl Binder<'_> {
             }
             ast::Body::Set { op, all, left, right, .. } => {
                 let (body, outputs) = self.set_operation(*op, *all, left, right)?;
-                let order_by = self.order_by_output(&query.order_by, &outputs)?;
+                let order_by = self
+                    .order_by_output(&query.order_by, &outputs)
+                    .map_err(|error| hidden_in_branch(error, &query.order_by, &body))?;
                 (body, outputs, order_by)
             }
         };
-        let limit = self.row_count(query.limit.as_ref(), "LIMIT")?;
         let offset = self.row_count(query.offset.as_ref(), "OFFSET")?;
+        let limit = self.row_count(query.limit.as_ref(), "LIMIT")?;
         Ok(Query { ctes, recursive, body, order_by, limit, offset, outputs })
-    }
-
-    /// Binds WITH; its tables are visible until the caller forgets them.
-    pub(super) fn with(&mut self, with: Option<&ast::With>) -> Result<(Vec<Cte>, bool), SqlError> {
-        let Some(with) = with else { return Ok((Vec::new(), false)) };
-        let mut ctes: Vec<Cte> = Vec::with_capacity(with.tables.len());
-        for (index, table) in with.tables.iter().enumerate() {
-            if with.tables[..index].iter().any(|other| other.name.text == table.name.text) {
-                let message = format!("WITH query name \"{}\" specified more than once", table.name.text);
-                return Err(SqlError::new("42712", message).at(table.name.at));
-            }
-            self.next_cte += 1;
-            let id = self.next_cte;
-            let query = if with.recursive { self.recursive_table(table, id)? } else { self.subquery(&table.query)? };
-            let outputs = renamed(&query.outputs, table)?;
-            self.ctes.push(CteEntry { name: table.name.text.clone(), id, outputs });
-            ctes.push(Cte { id, materialized: table.materialized, query });
-        }
-        Ok((ctes, with.recursive))
-    }
-
-    /// A table of WITH RECURSIVE sees itself in the second branch of its UNION, with the first branch's columns.
-    fn recursive_table(&mut self, table: &ast::Cte, id: u32) -> Result<Query, SqlError> {
-        let ast::Body::Set { op: SetOperator::Union, all, left, right, at } = &table.query.body else {
-            return self.subquery(&table.query);
-        };
-        let plain_query =
-            table.query.order_by.is_empty() && table.query.limit.is_none() && table.query.offset.is_none();
-        if !plain_query || table.query.with.is_some() {
-            return self.subquery(&table.query);
-        }
-        let first = self.subquery(left)?;
-        let outputs = renamed(&first.outputs, table)?;
-        self.ctes.push(CteEntry { name: table.name.text.clone(), id, outputs });
-        let second = self.query(right);
-        self.ctes.pop();
-        let second = second?;
-        check_width(&first, &second, "UNION", *at)?;
-        let targets: Vec<u32> = first.outputs.iter().map(|output| output.ty.oid).collect();
-        for (index, (left, right)) in first.outputs.iter().zip(&second.outputs).enumerate() {
-            if right.ty.oid != oid::UNKNOWN && left.ty.oid != right.ty.oid {
-                let message = format!(
-                    "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall",
-                    table.name.text,
-                    index + 1,
-                    type_name(left.ty.oid),
-                    type_name(right.ty.oid)
-                );
-                return Err(SqlError::new("42804", message)
-                    .hint("Cast the output of the non-recursive term to the correct type.")
-                    .at(*at));
-            }
-        }
-        let second = self.convert_outputs(second, &targets)?;
-        let outputs = first.outputs.clone();
-        let body = Body::Set { op: SetOperator::Union, all: *all, left: Box::new(first), right: Box::new(second) };
-        Ok(Query { ctes: Vec::new(), recursive: false, body, order_by: Vec::new(), limit: None, offset: None, outputs })
     }
 
     fn select(
@@ -128,10 +118,10 @@ impl Binder<'_> {
         select: &ast::Select,
         order_by: &[ast::OrderItem],
     ) -> Result<(Select, Vec<Output>, Vec<OrderItem>), SqlError> {
-        for (index, (name, _)) in select.windows.iter().enumerate() {
+        for (index, (name, window)) in select.windows.iter().enumerate() {
             if select.windows[..index].iter().any(|(other, _)| other.text == name.text) {
                 let message = format!("window \"{}\" is already defined", name.text);
-                return Err(SqlError::new("42P20", message).at(name.at));
+                return Err(SqlError::new("42P20", message).at(window.at));
             }
         }
         self.scope().windows.clone_from(&select.windows);
@@ -395,10 +385,10 @@ impl Binder<'_> {
         check_width(&left, &right, word, left_at(&right))?;
         let mut targets = Vec::with_capacity(left.outputs.len());
         let mut outputs = Vec::with_capacity(left.outputs.len());
-        for (first, second) in left.outputs.iter().zip(&right.outputs) {
+        for (index, (first, second)) in left.outputs.iter().zip(&right.outputs).enumerate() {
             let common = self.common_type(&[(first.ty.oid, 0), (second.ty.oid, left_at(&right))], word)?;
             if !all {
-                self.check_groupable(common, left_at(&right))?;
+                self.check_groupable(common, output_at(&left, index))?;
             }
             let same = first.ty == second.ty && first.ty.oid == common;
             let ty = if same { first.ty } else { plain(common) };
@@ -466,7 +456,6 @@ impl Binder<'_> {
     fn convert_row(&mut self, row: Vec<Expr>, targets: &[u32]) -> Result<Vec<Expr>, SqlError> {
         let mut converted = Vec::with_capacity(row.len());
         for (expr, target) in row.into_iter().zip(targets) {
-            let expr = self.refreshed(expr);
             converted.push(self.coerce(expr, *target)?);
         }
         Ok(converted)
@@ -497,6 +486,38 @@ impl Binder<'_> {
                 Err(SqlError::new("42804", message).at(at))
             }
         }
+    }
+}
+
+/// ORDER BY of a set operation sees the names of its first branch only: says so if another branch has the name.
+fn hidden_in_branch(error: SqlError, order_by: &[ast::OrderItem], body: &Body) -> SqlError {
+    fn branches<'a>(body: &'a Body, found: &mut Vec<&'a Query>) {
+        if let Body::Set { left, right, .. } = body {
+            for branch in [left, right] {
+                match &branch.body {
+                    Body::Set { .. } => branches(&branch.body, found),
+                    Body::Select(_) | Body::Values(_) => found.push(branch),
+                }
+            }
+        }
+    }
+    if error.sqlstate != "42703" {
+        return error;
+    }
+    let mut found = Vec::new();
+    branches(body, &mut found);
+    let name = |item: &ast::OrderItem| {
+        let ExprKind::Column(parts) = &item.expr.kind else { return None };
+        parts.last().filter(|_| Some(item.expr.at) == error.position).map(|name| name.text.clone())
+    };
+    let Some(name) = order_by.iter().find_map(name) else { return error };
+    let has_name = |branch: &&Query| branch.outputs.iter().any(|output| output.name == name);
+    match found.iter().position(has_name) {
+        Some(index) => error.hint(format!(
+            "There is a column named \"{name}\" in table \"*SELECT* {}\", but it cannot be referenced from this part of the query.",
+            index + 1
+        )),
+        None => error,
     }
 }
 
@@ -538,7 +559,16 @@ fn start_of(expr: &ast::Expr) -> u32 {
     expr.at
 }
 
-fn left_at(query: &Query) -> u32 {
+/// Where a result column's expression stands.
+pub(super) fn output_at(query: &Query, index: usize) -> u32 {
+    match &query.body {
+        Body::Select(select) => select.items.get(index).map_or(0, |item| item.at),
+        Body::Values(rows) => rows.first().and_then(|row| row.get(index)).map_or(0, |expr| expr.at),
+        Body::Set { left, .. } => output_at(left, index),
+    }
+}
+
+pub(super) fn left_at(query: &Query) -> u32 {
     match &query.body {
         Body::Select(select) => select.items.first().map_or(0, |item| item.at),
         Body::Values(rows) => rows.first().and_then(|row| row.first()).map_or(0, |expr| expr.at),
@@ -546,26 +576,9 @@ fn left_at(query: &Query) -> u32 {
     }
 }
 
-fn check_width(left: &Query, right: &Query, word: &str, at: u32) -> Result<(), SqlError> {
+pub(super) fn check_width(left: &Query, right: &Query, word: &str, at: u32) -> Result<(), SqlError> {
     if left.outputs.len() == right.outputs.len() {
         return Ok(());
     }
     Err(SqlError::new("42601", format!("each {word} query must have the same number of columns")).at(at))
-}
-
-fn renamed(outputs: &[Output], table: &ast::Cte) -> Result<Vec<Output>, SqlError> {
-    if table.columns.len() > outputs.len() {
-        let message = format!(
-            "WITH query \"{}\" has {} columns available but {} columns specified",
-            table.name.text,
-            outputs.len(),
-            table.columns.len()
-        );
-        return Err(SqlError::new("42P10", message).at(table.name.at));
-    }
-    let mut outputs = outputs.to_vec();
-    for (output, name) in outputs.iter_mut().zip(&table.columns) {
-        output.name.clone_from(&name.text);
-    }
-    Ok(outputs)
 }

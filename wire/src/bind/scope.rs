@@ -5,8 +5,10 @@ use storage::schema::model::PgType;
 use super::Binder;
 use super::misspelt::Nearest;
 use crate::error::SqlError;
+use crate::function::Form;
 use crate::ir::{ColumnRef, Expr, Node};
 use crate::sql::ast::Name;
+use crate::types::oid;
 
 /// One column that a relation offers.
 #[derive(Debug, Clone)]
@@ -65,6 +67,16 @@ fn barred(item: &ScopeItem, at: u32) -> SqlError {
     SqlError::new("42P10", format!("invalid reference to FROM-clause entry for table \"{name}\""))
         .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
         .at(at)
+}
+
+/// A row as the object that JSON functions show of it.
+pub(super) fn json_row(cells: Vec<(String, Expr)>, at: u32) -> Expr {
+    let mut args = Vec::with_capacity(cells.len() * 2);
+    for (name, value) in cells {
+        args.push(Expr::new(Node::Constant(storage::Value::Text(name)), oid::TEXT, at));
+        args.push(value);
+    }
+    Expr::new(Node::Apply { form: Form::Pattern("pg_json_row({timezone}, {types}{, *})"), args }, oid::RECORD, at)
 }
 
 /// A reference to a column of relation `id`.
@@ -133,18 +145,25 @@ impl Binder<'_> {
                 return Ok(expr.clone());
             }
         }
-        self.whole_row(name, at)?;
+        if let Some(row) = self.whole_row(name, at)? {
+            return Ok(row);
+        }
         let error = SqlError::new("42703", format!("column \"{name}\" does not exist")).at(at);
         Err(self.suggest(error, None, name))
     }
 
-    /// A relation's name where a column is expected: the value of a function, or a row, which is not supported.
-    fn whole_row(&self, name: &str, at: u32) -> Result<(), SqlError> {
+    /// A relation's name where a column is expected is its row: known to JSON functions only.
+    fn whole_row(&mut self, name: &str, at: u32) -> Result<Option<Expr>, SqlError> {
         let items = || self.scopes.iter().rev().flat_map(|scope| &scope.items);
-        if items().any(|item| item.name_visible && item.name.as_deref() == Some(name)) {
+        let Some(item) = items().find(|item| item.name_visible && item.name.as_deref() == Some(name)) else {
+            return Ok(None);
+        };
+        if !self.rows_as_json {
             return Err(SqlError::unsupported(format!("the row of \"{name}\" as a value is not supported")).at(at));
         }
-        Ok(())
+        let columns = item.columns.iter().filter(|column| !column.hidden);
+        let cells = columns.map(|column| (column.name.clone(), column.expr.clone())).collect();
+        Ok(Some(json_row(cells, at)))
     }
 
     fn qualified(&mut self, schema: Option<&str>, table: &str, name: &str, at: u32) -> Result<Expr, SqlError> {

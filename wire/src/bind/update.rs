@@ -70,6 +70,9 @@ impl Binder<'_> {
         let mut values: Vec<Option<Expr>> = vec![None; table.columns.len()];
         for assignment in list {
             let index = column_index(table, &assignment.column)?;
+            if let Some(at) = assignment.part {
+                return Err(SqlError::unsupported("assignment to a part of a column is not supported").at(at));
+            }
             let column = &table.columns[index];
             if values[index].is_some() {
                 let message = format!("multiple assignments to same column \"{}\"", column.name);

@@ -5,8 +5,8 @@ use super::call::Resolved;
 use super::cast::type_name;
 use super::plain;
 use crate::error::SqlError;
-use crate::function::{CastContext, Form};
-use crate::ir::{Bound, Expr, Frame, Node, OrderItem, OrderKey, Window};
+use crate::function::CastContext;
+use crate::ir::{Bound, Expr, Frame, Node, OrderItem, Window};
 use crate::sql::ast::{self, FrameUnit, Over};
 use crate::types::oid;
 
@@ -63,7 +63,7 @@ impl Binder<'_> {
             None => None,
             Some(name) if depth > 16 => return Err(SqlError::new("54001", "windows are nested too deeply").at(name.at)),
             Some(name) => {
-                let base = self.named_window(name)?;
+                let base = self.named_window(&ast::Name { at: window.at, ..name.clone() })?;
                 Some(self.window(&base, depth + 1)?)
             }
         };
@@ -100,10 +100,10 @@ impl Binder<'_> {
         let start = self.bound(&frame.start, frame.unit, order_by, at)?;
         let end = self.bound(&frame.end, frame.unit, order_by, at)?;
         if start == Bound::UnboundedFollowing {
-            return Err(SqlError::new("42P20", "frame start cannot be UNBOUNDED FOLLOWING").at(frame.at));
+            return Err(SqlError::new("42P20", "frame start cannot be UNBOUNDED FOLLOWING").at(frame.start_at));
         }
         if end == Bound::UnboundedPreceding {
-            return Err(SqlError::new("42P20", "frame end cannot be UNBOUNDED PRECEDING").at(frame.at));
+            return Err(SqlError::new("42P20", "frame end cannot be UNBOUNDED PRECEDING").at(frame.end_at));
         }
         let backwards = match (&start, &end) {
             (Bound::CurrentRow, Bound::Preceding(_)) => {
@@ -118,7 +118,7 @@ impl Binder<'_> {
             _ => None,
         };
         if let Some(message) = backwards {
-            return Err(SqlError::new("42P20", message).at(frame.at));
+            return Err(SqlError::new("42P20", message).at(frame.end_at));
         }
         Ok(Frame { unit: frame.unit, start, end, exclude: frame.exclude })
     }
@@ -152,7 +152,7 @@ impl Binder<'_> {
             let message = format!("argument of {word} must be type bigint, not type {}", type_name(from));
             return Err(SqlError::new("42804", message).at(at));
         };
-        Ok(Expr::new(Node::Apply { form: Form::Call("pg_frame_offset"), args: vec![count] }, oid::INT8, at))
+        plain_offset(count)
     }
 
     /// A distance from the current row's value of the only sort key.
@@ -177,8 +177,7 @@ impl Binder<'_> {
                     "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {}",
                     type_name(other)
                 );
-                let key_at = if let OrderKey::Expr(expr) = &key.key { expr.at } else { at };
-                return Err(SqlError::unsupported(message).at(key_at));
+                return Err(SqlError::unsupported(message).at(offset_at));
             }
         }
         let Some(distance) = self.try_coerce(expr, plain(key.type_oid), CastContext::Assignment)? else {
@@ -191,9 +190,17 @@ impl Binder<'_> {
                 .hint("Cast the offset value to an appropriate type.")
                 .at(offset_at));
         };
-        let ty = distance.ty.oid;
-        Ok(Expr::new(Node::Apply { form: Form::Call("pg_range_offset"), args: vec![distance] }, ty, offset_at))
+        plain_offset(distance)
     }
+}
+
+/// SQLite takes constants and bound values as offsets.
+fn plain_offset(offset: Expr) -> Result<Expr, SqlError> {
+    if let Node::Literal { .. } | Node::Parameter { .. } | Node::Constant(_) = &offset.node {
+        return Ok(offset);
+    }
+    let message = "a window frame's offset other than a constant or a parameter is not supported";
+    Err(SqlError::unsupported(message).at(offset.at))
 }
 
 fn override_refused(clause: &str, window: &ast::Window) -> SqlError {

@@ -67,6 +67,7 @@ fn slot_value(slot: &Slot, literals: &[Value]) -> Value {
     match slot {
         Slot::Literal(at) => literals[usize::from(*at)].clone(),
         Slot::Constant(value) => value.clone(),
+        Slot::Step(_) => Value::Null,
         Slot::Parameter(_) | Slot::LooseParameter(_) => Value::Null,
         Slot::Session(SessionValue::CurrentDatabase) => Value::Text("corrosion".into()),
         Slot::Session(_) => Value::Text("UTC".into()),

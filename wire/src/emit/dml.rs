@@ -21,7 +21,10 @@ impl Emitter {
                 Ok(())
             })?;
             self.push(")");
-            self.insert_rows(&insert.rows)?;
+            match &insert.on_conflict {
+                Some(OnConflict::Update { target, .. }) => self.distinct_rows(insert, target)?,
+                Some(OnConflict::Nothing { .. }) | None => self.insert_rows(&insert.rows)?,
+            }
         }
         if let Some(on_conflict) = &insert.on_conflict {
             self.on_conflict(on_conflict)?;
@@ -42,7 +45,11 @@ impl Emitter {
                 Some((column.name.as_str(), values.get(written)?))
             })
             .collect();
-        let Some(key) = key.filter(|key| !key.is_empty() && insert.ctes.is_empty()) else { return Ok(()) };
+        // After ON CONFLICT DO UPDATE the key that is there twice is one that SET gave.
+        let sets_key = matches!(insert.on_conflict, Some(OnConflict::Update { .. }));
+        let Some(key) = key.filter(|key| !key.is_empty() && insert.ctes.is_empty() && !sets_key) else {
+            return Ok(());
+        };
         let statement = std::mem::take(&mut self.out.sql);
         let (slots, literals) = (self.out.slots.len(), self.out.literals.len());
         self.push("SELECT ");
@@ -69,13 +76,87 @@ impl Emitter {
         })?;
         self.push(") LIMIT 1");
         let probe = std::mem::replace(&mut self.out.sql, statement);
+        self.keep_probe(probe, slots, literals);
+        Ok(())
+    }
+
+    /// Adds the query for the first new key that another row of the table has, if the statement changes the key.
+    pub(super) fn update_probe(&mut self, update: &Update) -> Result<(), SqlError> {
+        let table = &update.table;
+        let assigned = |name: &str| update.assignments.iter().find(|assignment| assignment.column == name);
+        let key: Vec<&str> = table
+            .primary_key
+            .iter()
+            .filter_map(|index| table.columns.get(*index))
+            .filter(|column| !column.hidden)
+            .map(|column| column.name.as_str())
+            .collect();
+        if !update.ctes.is_empty() || !key.iter().any(|name| assigned(name).is_some()) {
+            return Ok(());
+        }
+        let statement = std::mem::take(&mut self.out.sql);
+        let (slots, literals) = (self.out.slots.len(), self.out.literals.len());
+        let new_cell = |emitter: &mut Self, name: &str| match assigned(name) {
+            Some(assignment) => emitter.expr(&assignment.value),
+            None => {
+                emitter.relation(update.id);
+                emitter.push(".");
+                emitter.name(name);
+                Ok(())
+            }
+        };
+        self.push("SELECT ");
+        self.list(&key, ", ", |emitter, name| new_cell(emitter, name))?;
+        if slots > 0 {
+            self.push(&format!(", ?{slots}"));
+        }
+        self.push(" FROM main.");
+        self.name(&table.name);
+        self.push(" AS ");
+        self.relation(update.id);
+        for source in &update.from {
+            self.push(" JOIN ");
+            self.source(source)?;
+        }
+        let other = self.helper();
+        self.push(" WHERE EXISTS (SELECT 1 FROM main.");
+        self.name(&table.name);
+        self.push(&format!(" AS {other} WHERE "));
+        self.list(&key, " AND ", |emitter, name| {
+            emitter.push(&format!("{other}."));
+            emitter.name(name);
+            emitter.push(" = ");
+            new_cell(emitter, name)
+        })?;
+        self.push(" AND NOT (");
+        self.list(&key, " AND ", |emitter, name| {
+            emitter.push(&format!("{other}."));
+            emitter.name(name);
+            emitter.push(" = ");
+            emitter.relation(update.id);
+            emitter.push(".");
+            emitter.name(name);
+            Ok(())
+        })?;
+        self.push("))");
+        if let Some(filter) = &update.filter {
+            self.push(" AND ");
+            self.expr(filter)?;
+        }
+        self.push(" LIMIT 1");
+        let probe = std::mem::replace(&mut self.out.sql, statement);
+        self.keep_probe(probe, slots, literals);
+        Ok(())
+    }
+
+    /// A probe must take the same bound values as its statement.
+    fn keep_probe(&mut self, probe: String, slots: usize, literals: usize) {
         if self.out.slots.len() == slots && self.out.literals.len() == literals {
             self.out.duplicate_probe = Some(probe);
         } else {
             self.out.slots.truncate(slots);
             self.out.literals.truncate(literals);
         }
-        Ok(())
     }
 
     fn insert_rows(&mut self, rows: &InsertRows) -> Result<(), SqlError> {
@@ -96,6 +177,31 @@ impl Emitter {
                 self.push(" WHERE 1");
             }
         }
+        Ok(())
+    }
+
+    /// The rows of ON CONFLICT DO UPDATE, which must not propose a key twice: SQLite would update its own row, PostgreSQL
+    /// raises 21000.
+    fn distinct_rows(&mut self, insert: &Insert, target: &[String]) -> Result<(), SqlError> {
+        let key: Option<Vec<usize>> =
+            target.iter().map(|name| insert.columns.iter().position(|column| column == name)).collect();
+        let (InsertRows::Query { id, query, values }, Some(key)) = (&insert.rows, key) else {
+            return self.insert_rows(&insert.rows);
+        };
+        let helper = self.helper();
+        let columns: Vec<String> = (1..=values.len()).map(|index| format!("{helper}.c{index}")).collect();
+        self.push(&format!(" SELECT {} FROM (SELECT ", columns.join(", ")));
+        for (index, value) in values.iter().enumerate() {
+            self.expr(value)?;
+            self.push(&format!(" AS c{}, ", index + 1));
+        }
+        self.push("count(*) OVER (PARTITION BY ");
+        self.list(&key, ", ", |emitter, index| emitter.collated(&values[*index]))?;
+        self.push(") AS n FROM (");
+        self.query(query, Collate::No)?;
+        self.push(") AS ");
+        self.relation(*id);
+        self.push(&format!(") AS {helper} WHERE CASE {helper}.n WHEN 1 THEN 1 ELSE pg_raise_twice() END"));
         Ok(())
     }
 

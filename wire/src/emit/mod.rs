@@ -15,7 +15,7 @@ use storage::Value;
 use storage::rusqlite::{Connection, types::ToSqlOutput};
 
 use crate::error::SqlError;
-use crate::ir::{Expr, Statement};
+use crate::ir::{Expr, Statement, Step};
 use crate::plan::Slot;
 use crate::sql::ast::LiteralRef;
 
@@ -48,19 +48,37 @@ pub(crate) struct Emitted {
     pub(crate) duplicate_probe: Option<String>,
 }
 
-/// Writes a statement.
+/// Writes a statement and what runs before it. The rows of each step are a bound value in those after it.
 ///
 /// # Errors
 /// 0A000 where a function has no SQLite form in that place, 54000 for too many values.
-pub(crate) fn statement(statement: &Statement) -> Result<Emitted, SqlError> {
-    let mut emitter = Emitter::default();
+pub(crate) fn sequence(steps: &[Step], main: &Statement) -> Result<(Vec<Emitted>, Emitted), SqlError> {
+    let mut known = HashMap::new();
+    let mut written = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        written.push(one(&step.statement, &known)?);
+        // Far fewer than 16 bits count: the parser bounds the statement.
+        known.insert(step.cte, u16::try_from(index).unwrap_or(u16::MAX));
+    }
+    Ok((written, one(main, &known)?))
+}
+
+fn one(statement: &Statement, steps: &HashMap<u32, u16>) -> Result<Emitted, SqlError> {
+    let mut emitter = Emitter { steps: steps.clone(), ..Emitter::default() };
     match statement {
         Statement::Query(query) => emitter.query(query, query::Collate::No)?,
         Statement::Insert(insert) => {
             emitter.insert(insert)?;
-            emitter.duplicate_probe(insert)?;
+            if steps.is_empty() {
+                emitter.duplicate_probe(insert)?;
+            }
         }
-        Statement::Update(update) => emitter.update(update)?,
+        Statement::Update(update) => {
+            emitter.update(update)?;
+            if steps.is_empty() {
+                emitter.update_probe(update)?;
+            }
+        }
         Statement::Delete(delete) => emitter.delete(delete)?,
     }
     if emitter.out.slots.len() > SLOTS_MAX {
@@ -83,7 +101,9 @@ pub(crate) fn constant(expr: &Expr) -> Result<Option<Value>, SqlError> {
     for slot in &emitter.out.slots {
         match slot {
             Slot::Constant(value) => values.push(value.clone()),
-            Slot::Parameter(_) | Slot::LooseParameter(_) | Slot::Literal(_) | Slot::Session(_) => return Ok(None),
+            Slot::Parameter(_) | Slot::LooseParameter(_) | Slot::Literal(_) | Slot::Step(_) | Slot::Session(_) => {
+                return Ok(None);
+            }
         }
     }
     let evaluate = || -> storage::rusqlite::Result<Value> {
@@ -110,6 +130,8 @@ pub(super) struct Emitter {
     out: Emitted,
     /// In RETURNING SQLite knows the target by its own name only, not by an alias.
     returning: Option<(u32, String)>,
+    /// Tables of WITH that ran before this statement: which step gave their rows.
+    steps: HashMap<u32, u16>,
     /// The position of each literal's slot, from 1.
     literal_slots: HashMap<LiteralUse, usize>,
     /// Expressions open around the current one.

@@ -337,7 +337,7 @@ impl Emitter {
         Ok(())
     }
 
-    fn source(&mut self, source: &Source) -> Result<(), SqlError> {
+    pub(super) fn source(&mut self, source: &Source) -> Result<(), SqlError> {
         match source {
             Source::Table { id, schema, name } => {
                 self.name(schema.unwrap_or("main"));
@@ -347,7 +347,14 @@ impl Emitter {
                 self.relation(*id);
             }
             Source::Cte { id, cte } => {
-                self.push(&format!("w{cte} AS "));
+                match self.steps.get(cte).copied() {
+                    Some(step) => {
+                        self.push("pg_rows(");
+                        self.slot(Slot::Step(step));
+                        self.push(") AS ");
+                    }
+                    None => self.push(&format!("w{cte} AS ")),
+                }
                 self.relation(*id);
             }
             Source::Query { id, query } => {

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `pg_raise(sqlstate, message)` | raises |
 //! | `pg_raise_not_null(table, column, types, values..)` | raises 23502 with the failing row |
+//! | `pg_raise_twice()` | raises 21000 for a row that ON CONFLICT DO UPDATE would meet twice |
 //! | `pg_limit(n)`, `pg_offset(n)` | NULL is no limit and no offset; a negative one is 2201W or 2201X |
-//! | `pg_frame_offset(n)`, `pg_range_offset(n)` | a window frame's offset: 22004 for NULL, 22013 for a negative one |
 //! | `pg_only_row(value)` | aggregate: the only row's value; 21000 at the second row |
 
 use storage::Value;
@@ -31,6 +31,17 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<()> {
         Err::<SqliteValue, _>(raise(&SqlError { sqlstate: sqlstate.into(), ..SqlError::new("XX000", message) }))
     })?;
     conn.create_scalar_function(
+        "pg_raise_twice",
+        0,
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS,
+        |_| {
+            let error = SqlError::new("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time").hint(
+                "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            );
+            Err::<SqliteValue, _>(raise(&error))
+        },
+    )?;
+    conn.create_scalar_function(
         "pg_raise_not_null",
         -1,
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS,
@@ -46,24 +57,7 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<()> {
         Some(count) if count < 0 => Err(raise(&SqlError::new("2201X", "OFFSET must not be negative"))),
         Some(count) => Ok(count),
     })?;
-    conn.create_scalar_function("pg_frame_offset", 1, flags, |ctx| match ctx.get::<Option<i64>>(0)? {
-        None => Err(raise(&SqlError::new("22004", "frame starting offset must not be null"))),
-        Some(offset) if offset < 0 => Err(raise(&SqlError::new("22013", "frame starting offset must not be negative"))),
-        Some(offset) => Ok(offset),
-    })?;
-    conn.create_scalar_function("pg_range_offset", 1, flags, |ctx| match value(ctx.get_raw(0)) {
-        Value::Null => Err(raise(&SqlError::new("22004", "frame starting offset must not be null"))),
-        Value::Integer(offset) if offset < 0 => Err(raise(&negative_range())),
-        Value::Real(offset) if offset < 0.0 => Err(raise(&negative_range())),
-        Value::Integer(offset) => Ok(SqliteValue::Integer(offset)),
-        Value::Real(offset) => Ok(SqliteValue::Real(offset)),
-        Value::Text(_) | Value::Blob(_) => Err(raise(&SqlError::new("XX000", "a frame's offset is not a number"))),
-    })?;
     conn.create_aggregate_function("pg_only_row", 1, flags, OnlyRow)
-}
-
-fn negative_range() -> SqlError {
-    SqlError::new("22013", "invalid preceding or following size in window function")
 }
 
 fn raise(error: &SqlError) -> rusqlite::Error {

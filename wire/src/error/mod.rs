@@ -20,7 +20,8 @@ pub struct SqlError {
     pub table: Option<String>,
     pub column: Option<String>,
     pub constraint: Option<String>,
-    pub data_type: Option<String>,
+    /// What was being done, field W.
+    pub context: Option<String>,
 }
 
 impl SqlError {
@@ -35,7 +36,7 @@ impl SqlError {
             table: None,
             column: None,
             constraint: None,
-            data_type: None,
+            context: None,
         }
     }
 
@@ -57,6 +58,12 @@ impl SqlError {
     }
 
     #[must_use]
+    pub fn context(mut self, text: impl Into<String>) -> Self {
+        self.context = Some(text.into());
+        self
+    }
+
+    #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {
         self.hint = Some(text.into());
         self
@@ -65,14 +72,14 @@ impl SqlError {
 
 /// Begins the message of an error that a function body raised. Readable as it is for doors that do not decode it.
 const FUNCTION_MESSAGE_PREFIX: &str = "SQLSTATE ";
-/// Separates message, detail, hint, table and column in such a message; control characters do not occur in our texts.
+/// Separates message, detail, hint, table, column and context in such a message; control characters do not occur in our texts.
 const FUNCTION_MESSAGE_SEPARATOR: char = '\u{1f}';
 
 /// Writes an error as the one text that SQLite carries from a function body to the statement that called it:
-/// `SQLSTATE 22012: division by zero`, then detail, hint, table and column where present.
+/// `SQLSTATE 22012: division by zero`, then detail, hint, table, column and context where present.
 pub fn to_function_message(error: &SqlError) -> String {
     let mut text = format!("{FUNCTION_MESSAGE_PREFIX}{}: {}", error.sqlstate, error.message.replace('\0', ""));
-    let parts = [&error.detail, &error.hint, &error.table, &error.column];
+    let parts = [&error.detail, &error.hint, &error.table, &error.column, &error.context];
     let present = parts.iter().rposition(|part| part.is_some()).map_or(0, |last| last + 1);
     for part in &parts[..present] {
         text.push(FUNCTION_MESSAGE_SEPARATOR);
@@ -90,9 +97,9 @@ pub fn from_function_message(text: &str) -> Option<SqlError> {
     let mut parts = rest.split(FUNCTION_MESSAGE_SEPARATOR);
     let message = parts.next().unwrap_or("");
     let mut optional = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
-    let (detail, hint, table, column) = (optional(), optional(), optional(), optional());
+    let (detail, hint, table, column, context) = (optional(), optional(), optional(), optional(), optional());
     let sqlstate = Cow::Owned(sqlstate.to_owned());
-    Some(SqlError { sqlstate, detail, hint, table, column, ..SqlError::new("XX000", message) })
+    Some(SqlError { sqlstate, detail, hint, table, column, context, ..SqlError::new("XX000", message) })
 }
 
 #[cfg(test)]

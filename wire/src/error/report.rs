@@ -128,6 +128,13 @@ fn from_sqlite(code: i32, extended_code: i32, message: &str, schema: &Schema) ->
         ffi::SQLITE_AUTH => SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message),
         ffi::SQLITE_MISMATCH => SqlError::new(sqlstate::DATATYPE_MISMATCH, message),
         ffi::SQLITE_INTERRUPT => SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request"),
+        _ if message.starts_with("frame ") && message.ends_with(" must be a non-negative integer") => {
+            let which = message.trim_end_matches(" must be a non-negative integer");
+            SqlError::new("22013", format!("{which} must not be negative"))
+        }
+        _ if message.starts_with("frame ") && message.ends_with(" must be a non-negative number") => {
+            SqlError::new("22013", "invalid preceding or following size in window function")
+        }
         _ if message.starts_with("argument of ntile") => {
             SqlError::new("22014", "argument of ntile must be greater than zero")
         }

@@ -43,8 +43,7 @@ impl Executor {
         self.check_not_failed(&statement.planned.plan.action)?;
         let statement = self.refreshed(bind.statement, statement)?;
         let plan = &statement.planned.plan;
-        let params =
-            values::decode_params(bind.statement, plan, &bind.param_formats, &bind.params, self.settings.formats())?;
+        let params = values::decode_params(bind, plan, self.settings.formats())?;
         let columns = self.columns(&statement.planned)?;
         let formats = widen_formats(&bind.result_formats, columns.plan.columns.len(), FormatsOf::Columns)?;
         let portal =
@@ -79,7 +78,7 @@ impl Executor {
     }
 
     fn describe_rows(&mut self, described: &Planned, formats: &[crate::protocol::Format]) {
-        if described.plan.columns.is_empty() {
+        if !described.plan.returns_rows() {
             backend::bare(&mut self.outbox.buf, b'n');
         } else {
             backend::row_description(&mut self.outbox.buf, &described.plan.columns, formats);
@@ -187,6 +186,6 @@ impl Executor {
 fn is_query(planned: &Planned) -> bool {
     match &planned.plan.action {
         Action::Sql(sql) => sql.access == Access::Read,
-        Action::Ddl(_) | Action::Utility(_) | Action::Empty => false,
+        Action::Ddl(_) | Action::Utility(_) | Action::Refused(_) | Action::Empty => false,
     }
 }

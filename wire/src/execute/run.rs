@@ -77,6 +77,10 @@ impl Executor {
         let plan = &execution.planned.plan;
         match &plan.action {
             Action::Empty => Ok(Progress::Empty),
+            Action::Refused(error) => {
+                self.decide(&Command::Statement(Class::Read))?;
+                Err((**error).clone().into())
+            }
             Action::Utility(utility) => self.run_utility(utility, plan).await,
             Action::Ddl(ddl) => {
                 self.decide(&Command::Statement(ddl_class(ddl, &plan.tag)))?;
@@ -156,8 +160,9 @@ impl Executor {
     }
 
     async fn run_sql(&mut self, sql: &SqlAction, execution: &Execution<'_>) -> Result<Progress, Failure> {
-        let statement =
-            Statement { sql: sql.sql.clone(), params: self.slots(sql, execution)?, uses_catalog: sql.uses_catalog };
+        let handed_on = if sql.steps.is_empty() { Vec::new() } else { self.run_steps(sql, execution).await? };
+        let params = self.slots(&sql.slots, execution, &handed_on)?;
+        let statement = Statement { sql: sql.sql.clone(), params, uses_catalog: sql.uses_catalog };
         let encoder = RowEncoder {
             plan: execution.planned.plan.clone(),
             formats: execution.formats.clone(),
@@ -197,6 +202,45 @@ impl Executor {
             }
             Route::GroupCommit => self.run_in_group(statement, encoder, execution).await,
         }
+    }
+
+    /// Runs what a WITH that writes does before its statement, on the writer, which the statement itself then finds held.
+    /// Returns the rows of each part, packed. A failure leaves the parts before it done, in a transaction that has failed.
+    async fn run_steps(&mut self, sql: &SqlAction, execution: &Execution<'_>) -> Result<Vec<Value>, Failure> {
+        self.take_lease(execution.job).await?;
+        if self.is_stale(execution) {
+            return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the plan is for another schema").into());
+        }
+        let mut handed_on: Vec<Value> = Vec::with_capacity(sql.steps.len());
+        for step in &sql.steps {
+            let params = self.slots(&step.slots, execution, &handed_on)?;
+            let statement = Statement { sql: step.sql.clone(), params, uses_catalog: step.uses_catalog };
+            let packed: Arc<Mutex<Result<Vec<u8>, SqlError>>> = Arc::new(Mutex::new(Ok(Vec::new())));
+            let sink = {
+                let (packed, width) = (packed.clone(), step.width);
+                Box::new(move |row: &Row<'_>| {
+                    let cells: Vec<_> = (0..width).map(|index| row.value(index)).collect();
+                    let mut packed = packed.lock().unwrap_or_else(PoisonError::into_inner);
+                    let pushed = match packed.as_mut() {
+                        Ok(rows) => crate::function::packed::push_row(rows, &cells),
+                        Err(_) => return Err(SinkStop),
+                    };
+                    pushed.map(|()| Flow::Continue).map_err(|error| {
+                        *packed = Err(error);
+                        SinkStop
+                    })
+                })
+            };
+            let Backend::Lease(lease) = &mut self.held else {
+                return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the writer was not taken").into());
+            };
+            let result = lease.run(statement, execution.job.limits(), sink).await;
+            let packed = std::mem::replace(&mut *packed.lock().unwrap_or_else(PoisonError::into_inner), Ok(Vec::new()));
+            let rows = packed?;
+            self.checked(result)?;
+            handed_on.push(Value::Blob(rows));
+        }
+        Ok(handed_on)
     }
 
     /// Runs on this thread. None: the budget was not enough, nothing has happened.
@@ -385,7 +429,7 @@ impl Executor {
         let Some(probe) = sql.duplicate_probe.as_ref().filter(|_| error.sqlstate == sqlstate::UNIQUE_VIOLATION) else {
             return error;
         };
-        let Ok(params) = self.slots(sql, execution) else { return error };
+        let Ok(params) = self.slots(&sql.slots, execution, &[]) else { return error };
         let statement = Statement { sql: probe.sql.clone(), params, uses_catalog: sql.uses_catalog };
         let found: Arc<Mutex<Vec<Value>>> = Arc::default();
         let sink = {
@@ -408,18 +452,19 @@ impl Executor {
         error
     }
 
-    /// The values of a statement's slots.
-    fn slots(&self, sql: &SqlAction, execution: &Execution<'_>) -> Result<Vec<Value>, SqlError> {
+    /// The values of a statement's slots; `handed_on` are the rows of the steps before it.
+    fn slots(&self, slots: &[Slot], execution: &Execution<'_>, handed_on: &[Value]) -> Result<Vec<Value>, SqlError> {
         let missing = || SqlError::new(sqlstate::INTERNAL_ERROR, "a plan names a value that was not bound");
         let parameter = |n: &u16| execution.params.get(usize::from(*n)).cloned().ok_or_else(missing);
         let value = |slot: &Slot| match slot {
             Slot::Parameter(n) => execution.planned.plan.typed(usize::from(*n), parameter(n)?),
             Slot::LooseParameter(n) => parameter(n),
             Slot::Literal(n) => execution.planned.literals.get(usize::from(*n)).cloned().ok_or_else(missing),
+            Slot::Step(n) => handed_on.get(usize::from(*n)).cloned().ok_or_else(missing),
             Slot::Session(fact) => Ok(self.session_value(fact)),
             Slot::Constant(value) => Ok(value.clone()),
         };
-        sql.slots.iter().map(value).collect()
+        slots.iter().map(value).collect()
     }
 
     fn session_value(&self, fact: &SessionValue) -> Value {

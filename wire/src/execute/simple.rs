@@ -11,7 +11,7 @@ use super::executor::{Executor, Failure, Job};
 use super::run::{Execution, Progress, Source};
 use crate::error::{SqlError, sqlstate};
 use crate::plan::{Action, Planned};
-use crate::planner::Planner;
+use crate::planner::NO_PARAMETERS;
 use crate::protocol::Format;
 use crate::protocol::backend;
 use crate::session::portal::{FormatsOf, widen_formats};
@@ -52,13 +52,12 @@ impl Executor {
         let before = text.get(..piece.start).unwrap_or_default();
         let statement = text.get(piece).unwrap_or_default();
         let schema = self.schema();
-        let planned = self.plan(statement, &[], &schema);
-        let planned = match Planner::stray_parameter(statement, &planned).map_or(planned, Err) {
+        let planned = match self.plan(statement, NO_PARAMETERS, &schema) {
             Ok(planned) => planned,
             Err(error) if self.tx.is_failed() && !is_syntax_error(&error) => return Err(aborted().into()),
-            Err(error) => return Err(shifted(error, before).into()),
+            Err(error) => return Err(shifted(at_end_of(text, error, before, statement), before).into()),
         };
-        let source = Source { text: statement, declared: &[], schema_version: schema.version };
+        let source = Source { text: statement, declared: NO_PARAMETERS, schema_version: schema.version };
         self.run_simple(&planned, source, position, job).await.map_err(|failure| match failure {
             Failure::Sql(error) => Failure::Sql(shifted(error, before)),
             Failure::Gone => Failure::Gone,
@@ -80,7 +79,7 @@ impl Executor {
         };
         let columns = &planned.plan.columns;
         let formats: Arc<[Format]> = widen_formats(&[], columns.len(), FormatsOf::Columns)?;
-        if !columns.is_empty() {
+        if planned.plan.returns_rows() {
             backend::row_description(&mut self.outbox.buf, columns, &formats);
         }
         // If others wrote before it, the writer is held, and being the last changes nothing.
@@ -107,7 +106,7 @@ impl Executor {
         let allowed = match action {
             Action::Utility(utility) => super::utility::ends_transaction(utility),
             Action::Empty => true,
-            Action::Sql(_) | Action::Ddl(_) => false,
+            Action::Sql(_) | Action::Ddl(_) | Action::Refused(_) => false,
         };
         if self.tx.is_failed() && !allowed { Err(aborted()) } else { Ok(()) }
     }
@@ -123,6 +122,16 @@ enum Position {
 /// A text that cannot be parsed is told so even in a failed block; what needs the catalog is 25P02 there.
 pub(super) fn is_syntax_error(error: &SqlError) -> bool {
     error.sqlstate == sqlstate::SYNTAX_ERROR
+}
+
+/// The end of the input is the end of the message, blanks included.
+fn at_end_of(text: &str, mut error: SqlError, before: &str, statement: &str) -> SqlError {
+    let rest = text.get(before.len() + statement.len()..).unwrap_or_default();
+    if error.message == "syntax error at end of input" && rest.trim().is_empty() {
+        let blanks = u32::try_from(rest.chars().count()).unwrap_or(0);
+        error.position = error.position.map(|position| position.saturating_add(blanks));
+    }
+    error
 }
 
 /// An error's position counted over the whole text rather than its statement.

@@ -7,6 +7,7 @@ use storage::{Value, ValueRef};
 use crate::error::{SqlError, sqlstate};
 use crate::plan::{Plan, ResultColumn};
 use crate::protocol::Format;
+use crate::protocol::frontend::Bind;
 use crate::session::portal::{FormatsOf, widen_formats};
 use crate::session::settings::Formats;
 use crate::types;
@@ -15,14 +16,9 @@ use crate::types;
 ///
 /// # Errors
 /// 08P01 when the counts do not match, and the types' own errors for values that are none of theirs.
-pub(crate) fn decode_params(
-    statement: &str,
-    plan: &Plan,
-    formats: &[Format],
-    params: &[Option<&[u8]>],
-    settings: &Formats,
-) -> Result<Vec<Value>, SqlError> {
-    let formats = widen_formats(formats, params.len(), FormatsOf::Parameters)?;
+pub(crate) fn decode_params(bind: &Bind<'_>, plan: &Plan, settings: &Formats) -> Result<Vec<Value>, SqlError> {
+    let (statement, params) = (bind.statement, &bind.params);
+    let formats = widen_formats(&bind.param_formats, params.len(), FormatsOf::Parameters)?;
     let types = &plan.param_types;
     if params.len() != types.len() {
         return Err(SqlError::new(
@@ -36,10 +32,18 @@ pub(crate) fn decode_params(
     }
     let decode = |(index, (format, param)): (usize, (&Format, &Option<&[u8]>))| match (param, format) {
         (None, _) => Ok(Value::Null),
-        (Some(bytes), Format::Text) => plan.decode_text(index, types::utf8(bytes)?, settings),
-        (Some(bytes), Format::Binary) => types::decode(plan.param_types[index], *format, bytes, settings),
+        (Some(bytes), Format::Text) => types::utf8(bytes)
+            .and_then(|text| plan.decode_text(index, text, settings))
+            .map_err(|error| error.context(format!("{} parameter ${} = '...'", portal_name(bind.portal), index + 1))),
+        (Some(bytes), Format::Binary) => types::decode(plan.param_types[index], *format, bytes, settings)
+            .map_err(|error| error.context(format!("{} parameter ${}", portal_name(bind.portal), index + 1))),
     };
     formats.iter().zip(params).enumerate().map(decode).collect()
+}
+
+/// As in the context of an error about a parameter; its value is not shown, since it may be private.
+fn portal_name(portal: &str) -> String {
+    if portal.is_empty() { "unnamed portal".to_owned() } else { format!("portal \"{portal}\"") }
 }
 
 /// Decodes the arguments of `EXECUTE name (..)`, which come as texts.

@@ -24,6 +24,7 @@ use crate::types::{catalog, oid};
 pub(super) static FUNCTIONS: &[Function] = function_table! {
     "to_json"(ANYELEMENT) -> JSON, Stable, Pattern("pg_to_json({timezone}, {types}, {0})");
     "to_jsonb"(ANYELEMENT) -> JSONB, Stable, Pattern("pg_canonical_json(pg_to_json({timezone}, {types}, {0}))");
+    "row_to_json"(RECORD) -> JSON, Stable, Pattern("{0}");
     "array_to_json"(ANYARRAY) -> JSON, Stable, Pattern("pg_to_json({timezone}, {types}, {0})");
     "json_build_object"() variadic ANY -> JSON, Stable, Pattern("pg_json_build_object({timezone}, {types}{, *})");
     "jsonb_build_object"() variadic ANY -> JSONB, Stable, Pattern("pg_canonical_json(pg_json_build_object({timezone}, {types}{, *}))");
@@ -111,7 +112,8 @@ fn push_value(out: &mut String, type_oid: u32, value: ValueRef<'_>, formats: &Fo
                 push_string(out, &number)
             }
         }
-        (oid::JSON | oid::JSONB, ValueRef::Text(document)) => out.push_str(document),
+        // A row is carried as its object.
+        (oid::JSON | oid::JSONB | oid::RECORD, ValueRef::Text(document)) => out.push_str(document),
         (oid::TIMESTAMP, value) => push_string(out, &shown(value).replacen(' ', "T", 1)),
         (oid::TIMESTAMPTZ, ValueRef::Text(stored)) => push_string(out, &zoned(stored, formats)?),
         (array, ValueRef::Text(elements)) => match catalog::element_of(array) {
@@ -201,6 +203,14 @@ fn build_object(a: &Arguments<'_>) -> Result<Value, SqlError> {
         .map(|at| Ok(format!("{} : {}", key(a, at)?, values[at + 1])))
         .collect::<Result<Vec<_>, SqlError>>()?;
     Ok(text(format!("{{{}}}", members.join(", "))))
+}
+
+/// `f(time zone, types, name, value, ..)`: a row as `row_to_json` shows it.
+fn build_row(a: &Arguments<'_>) -> Result<Value, SqlError> {
+    let values = values(a)?;
+    let member = |at: usize| Ok(format!("{}:{}", key(a, at)?, values[at + 1]));
+    let members = (0..values.len() / 2).map(|pair| member(pair * 2)).collect::<Result<Vec<_>, SqlError>>()?;
+    Ok(text(format!("{{{}}}", members.join(","))))
 }
 
 fn part(found: Option<&str>) -> Value {
@@ -295,6 +305,7 @@ fn register_construction(conn: &Connection) -> rusqlite::Result<()> {
         Ok(text(values(a)?.concat()))
     })?;
     lenient(conn, "pg_json_build_object", -1, build_object)?;
+    lenient(conn, "pg_json_row", -1, build_row)?;
     lenient(conn, "pg_json_build_array", -1, |a| Ok(text(format!("[{}]", values(a)?.join(", ")))))?;
     strict(conn, "pg_jsonb_pretty", 1, |a| {
         let mut out = String::new();
@@ -515,15 +526,17 @@ fn change_item(items: &mut Vec<Json>, at: Option<usize>, number: i64, change: Ch
     }
 }
 
-/// The items of `json_agg`.
+/// The items of `json_agg`, and whether they are rows or arrays, each of which stands on a line of its own.
 #[derive(Default)]
-struct Items<const CANONICAL: bool>(VecDeque<String>);
+struct Items<const CANONICAL: bool>(VecDeque<String>, bool);
 
 impl<const CANONICAL: bool> State for Items<CANONICAL> {
     const TAKES_NULL: bool = true;
 
     fn add(&mut self, a: &Arguments<'_>) -> Result<(), SqlError> {
         self.0.push_back(values(a)?.concat());
+        let element = type_list(a, 1)?.first().copied().unwrap_or(oid::TEXT);
+        self.1 = element == oid::RECORD || catalog::element_of(element).is_some();
         Ok(())
     }
 
@@ -537,7 +550,7 @@ impl<const CANONICAL: bool> State for Items<CANONICAL> {
             return Ok(Value::Null);
         }
         let items: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        finished::<CANONICAL>(format!("[{}]", items.join(", ")))
+        finished::<CANONICAL>(format!("[{}]", items.join(if self.1 { ", \n " } else { ", " })))
     }
 }
 

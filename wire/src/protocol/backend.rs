@@ -111,15 +111,15 @@ pub(crate) fn report(out: &mut Vec<u8>, severity: Severity, error: &SqlError) {
         if let Some(position) = error.position {
             field(b'P', &position.to_string());
         }
+        if let Some(context) = &error.context {
+            field(b'W', context);
+        }
         if let Some(table) = &error.table {
             field(b's', "public");
             field(b't', table);
         }
         if let Some(column) = &error.column {
             field(b'c', column);
-        }
-        if let Some(data_type) = &error.data_type {
-            field(b'd', data_type);
         }
         if let Some(constraint) = &error.constraint {
             field(b'n', constraint);

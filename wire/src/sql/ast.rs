@@ -219,6 +219,12 @@ pub(crate) enum ExprKind {
     },
     Row(Vec<Expr>),
     Exists(Box<Query>),
+    /// The column `index` of a query of `width` columns.
+    QueryColumn {
+        query: Box<Query>,
+        index: usize,
+        width: usize,
+    },
     Grouping(Vec<Expr>),
     Subquery(Box<Query>),
     Collate {
@@ -282,7 +288,8 @@ pub(crate) enum Exclude {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
-    pub(crate) at: u32,
+    pub(crate) start_at: u32,
+    pub(crate) end_at: u32,
     pub(crate) unit: FrameUnit,
     pub(crate) start: Bound,
     pub(crate) end: Bound,
@@ -319,8 +326,16 @@ pub(crate) struct Query {
     pub(crate) order_by: Vec<OrderItem>,
     pub(crate) limit: Option<Expr>,
     pub(crate) offset: Option<Expr>,
-    /// `FOR UPDATE` and its like, with the offset.
-    pub(crate) locking: Option<u32>,
+    pub(crate) locking: Option<Locking>,
+}
+
+/// `FOR UPDATE` and its like.
+#[derive(Debug, Clone)]
+pub(crate) struct Locking {
+    pub(crate) at: u32,
+    /// As PostgreSQL names it.
+    pub(crate) strength: &'static str,
+    pub(crate) of: Vec<ObjectName>,
 }
 
 #[derive(Debug, Clone)]
@@ -334,7 +349,16 @@ pub(crate) struct Cte {
     pub(crate) name: Name,
     pub(crate) columns: Vec<Name>,
     pub(crate) materialized: Option<bool>,
-    pub(crate) query: Query,
+    pub(crate) body: CteBody,
+}
+
+/// What a table of WITH is.
+#[derive(Debug, Clone)]
+pub(crate) enum CteBody {
+    Query(Box<Query>),
+    Insert(Box<Insert>),
+    Update(Box<Update>),
+    Delete(Box<Delete>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,7 +372,7 @@ pub(crate) enum SetOperator {
 pub(crate) enum Body {
     Select(Box<Select>),
     Values { rows: Vec<Vec<Expr>> },
-    Set { op: SetOperator, all: bool, at: u32, left: Box<Query>, right: Box<Query> },
+    Set { op: SetOperator, all: bool, left: Box<Query>, right: Box<Query> },
 }
 
 #[derive(Debug, Clone)]
@@ -407,7 +431,8 @@ pub(crate) enum JoinKind {
 pub(crate) enum JoinCondition {
     None,
     On(Expr),
-    Using(Vec<Name>),
+    /// With the alias of the merged columns: `USING (a) AS j`.
+    Using(Vec<Name>, Option<Name>),
     Natural,
 }
 
@@ -448,6 +473,8 @@ pub(crate) enum FromItem {
 #[derive(Debug, Clone)]
 pub(crate) struct Assignment {
     pub(crate) column: Name,
+    /// Where `[index]` or `.field` follows the column.
+    pub(crate) part: Option<u32>,
     pub(crate) value: Expr,
 }
 
@@ -516,8 +543,10 @@ pub(crate) struct ColumnDefinition {
     pub(crate) type_name: TypeName,
     pub(crate) not_null: bool,
     pub(crate) default: Option<DefaultClause>,
-    /// A PRIMARY KEY of this column alone, with the constraint's name.
-    pub(crate) primary_key: Option<Option<Name>>,
+    /// A PRIMARY KEY of this column alone: where it stands, and the constraint's name.
+    pub(crate) primary_key: Option<(u32, Option<Name>)>,
+    /// Where NULL stands beside NOT NULL.
+    pub(crate) conflicting_null: Option<u32>,
 }
 
 /// A DEFAULT expression with the range of its text.

@@ -231,7 +231,9 @@ impl Lexer<'_> {
         let mut depth = 0usize;
         loop {
             if self.at >= self.bytes.len() {
-                return Err(self.error_near(start, "unterminated /* comment"));
+                let rest = self.source.get(start..).unwrap_or_default();
+                let message = format!("unterminated /* comment at or near \"{rest}\"");
+                return Err(SqlError::new("42601", message).at(start as u32));
             }
             if self.peek(0) == b'/' && self.peek(1) == b'*' {
                 depth += 1;
@@ -484,7 +486,7 @@ mod tests {
     fn comments_nest_and_end_operators() {
         check("1 /* a /* b */ c */ + 2 -- x", "1 + 2 ");
         check("1+--x\n2", "1 + 2 ");
-        check_error("/* a", "42601", "unterminated /* comment at or near \"/*\"");
+        check_error("/* a", "42601", "unterminated /* comment at or near \"/* a\"");
     }
 
     #[test]

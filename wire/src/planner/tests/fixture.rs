@@ -92,6 +92,7 @@ impl Database {
                     action.slots.iter().map(|slot| self.bound(slot, &planned, parameters)).collect::<Result<_, _>>()?;
                 self.execute(&action.sql, &values, &planned)
             }
+            Action::Refused(error) => Err((**error).clone()),
             Action::Ddl(ddl) => {
                 let (_, schema) = storage::schema::execute_ddl(&mut self.engine, &self.schema, ddl)
                     .map_err(|error| SqlError::new("XX000", error.to_string()))?;
@@ -116,6 +117,7 @@ impl Database {
             }
             Slot::Literal(index) => planned.literals[usize::from(*index)].clone(),
             Slot::Constant(value) => value.clone(),
+            Slot::Step(_) => return Err(SqlError::new("XX000", "sequences run in sessions only")),
             Slot::Session(value) => match value {
                 SessionValue::TransactionTimestamp | SessionValue::StatementTimestamp => {
                     Value::Text("2026-01-02 03:04:05+00".into())

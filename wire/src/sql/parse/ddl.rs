@@ -167,8 +167,9 @@ impl Parser<'_> {
             let at = self.at();
             if self.eat_word("with") {
                 self.storage_parameters()?;
-            } else if self.eat_words(&["without", "oids"]) {
+            } else if self.eat_word("without") {
                 // The only kind of table there is.
+                self.expect_word("oids")?;
             } else if self.eat_word("tablespace") || self.eat_word("using") {
                 self.column_name()?;
             } else if self.is_word("inherits") || self.is_word("partition") {
@@ -182,7 +183,14 @@ impl Parser<'_> {
     fn column_definition(&mut self) -> Result<ColumnDefinition, SqlError> {
         let name = self.column_name()?;
         let type_name = self.type_name()?;
-        let mut column = ColumnDefinition { name, type_name, not_null: false, default: None, primary_key: None };
+        let mut column = ColumnDefinition {
+            name,
+            type_name,
+            not_null: false,
+            default: None,
+            primary_key: None,
+            conflicting_null: None,
+        };
         let mut null_at = None;
         loop {
             let at = self.at();
@@ -200,7 +208,7 @@ impl Parser<'_> {
                 column.default = Some(self.default_clause()?);
             } else if self.eat_words(&["primary", "key"]) {
                 self.index_parameters()?;
-                column.primary_key = Some(constraint);
+                column.primary_key = Some((at, constraint));
             } else if self.is_word("generated") {
                 return Err(SqlError::unsupported("GENERATED columns are not supported").at(at));
             } else if self.is_word("collate") {
@@ -213,10 +221,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        if let Some(at) = null_at.filter(|_| column.not_null) {
-            let message = format!("conflicting NULL/NOT NULL declarations for column \"{}\"", column.name.text);
-            return Err(SqlError::new("42601", message).at(at));
-        }
+        column.conflicting_null = null_at.filter(|_| column.not_null);
         Ok(column)
     }
 

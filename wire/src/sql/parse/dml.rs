@@ -50,6 +50,23 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// Skips `[index]` and `.field` after a column; tells where they stand.
+    fn indirection(&mut self) -> Result<Option<u32>, SqlError> {
+        let at = self.at();
+        let mut found = None;
+        loop {
+            if self.eat_punct(b'.') {
+                self.label()?;
+            } else if self.eat_punct(b'[') {
+                self.expr()?;
+                self.expect_punct(b']')?;
+            } else {
+                return Ok(found);
+            }
+            found = Some(at);
+        }
+    }
+
     fn on_conflict(&mut self) -> Result<Option<OnConflict>, SqlError> {
         let at = self.at();
         if !self.eat_words(&["on", "conflict"]) {
@@ -98,11 +115,11 @@ impl Parser<'_> {
                 self.tuple_assignment(&mut list)?;
             } else {
                 let column = self.column_name()?;
-                self.refuse_indirection()?;
+                let part = self.indirection()?;
                 if !self.eat_operator("=") {
                     return Err(self.unexpected());
                 }
-                list.push(Assignment { column, value: self.expr()? });
+                list.push(Assignment { column, part, value: self.expr()? });
             }
             if !self.eat_punct(b',') {
                 return Ok(list);
@@ -118,11 +135,12 @@ impl Parser<'_> {
         }
         let value = self.expr()?;
         let at = value.at;
-        if matches!(value.kind, ExprKind::Subquery(_)) {
-            return Err(SqlError::unsupported("assignment from a subquery of several columns is not supported").at(at));
-        }
+        let width = columns.len();
         let values: Vec<Expr> = if let ExprKind::Row(values) = value.kind {
             values
+        } else if let ExprKind::Subquery(query) = value.kind {
+            let column = |index| Expr { at, kind: ExprKind::QueryColumn { query: query.clone(), index, width } };
+            (0..width).map(column).collect()
         } else if columns.len() == 1 {
             vec![value]
         } else {
@@ -135,7 +153,7 @@ impl Parser<'_> {
         if values.len() != columns.len() {
             return Err(SqlError::new("42601", "number of columns does not match number of values").at(at));
         }
-        list.extend(columns.into_iter().zip(values).map(|(column, value)| Assignment { column, value }));
+        list.extend(columns.into_iter().zip(values).map(|(column, value)| Assignment { column, part: None, value }));
         Ok(())
     }
 

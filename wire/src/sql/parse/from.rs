@@ -35,7 +35,8 @@ impl Parser<'_> {
                 if names.is_empty() {
                     return Err(self.unexpected());
                 }
-                JoinCondition::Using(names)
+                let alias = if self.eat_word("as") { Some(self.column_name()?) } else { None };
+                JoinCondition::Using(names, alias)
             } else {
                 return Err(self.unexpected());
             };

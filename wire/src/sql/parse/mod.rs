@@ -335,6 +335,10 @@ impl<'a> Parser<'a> {
 
     fn unsupported_statement(&self, at: u32) -> SqlError {
         let words: Vec<String> = (0..4).map_while(|count| self.word_at(count)).collect();
+        let alone = words.len() == 1 && matches!(words[0].as_str(), "alter" | "create" | "drop" | "grant" | "comment");
+        if alone && self.ahead(1).kind != Kind::Word {
+            return self.unexpected_at(1);
+        }
         match classify::unsupported(&words) {
             Some(name) => SqlError::unsupported(format!("{name} is not supported")).at(at),
             None => self.unexpected_at(usize::from(matches!(

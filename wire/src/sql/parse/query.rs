@@ -3,8 +3,8 @@
 use super::Parser;
 use crate::error::SqlError;
 use crate::sql::ast::{
-    Body, Bound, Cte, Distinct, Exclude, Expr, ExprKind, Frame, FrameUnit, FromItem, OrderItem, Query, Select,
-    SelectItem, SetOperator, Window, With,
+    Body, Bound, Cte, CteBody, Distinct, Exclude, Expr, ExprKind, Frame, FrameUnit, FromItem, Locking, OrderItem,
+    Query, Select, SelectItem, SetOperator, Statement, Window, With,
 };
 use crate::sql::keyword;
 use crate::sql::lexer::Kind;
@@ -36,19 +36,37 @@ impl Parser<'_> {
                 None
             };
             self.expect_punct(b'(')?;
-            if matches!(self.word_at(0).as_deref(), Some("insert" | "update" | "delete")) {
-                return Err(SqlError::unsupported("data-modifying statements in WITH are not supported").at(self.at()));
-            }
-            let query = self.query()?;
+            let body = self.nested(Self::cte_body)?;
             self.expect_punct(b')')?;
             if matches!(self.word_at(0).as_deref(), Some("search" | "cycle")) {
                 return Err(SqlError::unsupported("SEARCH and CYCLE clauses are not supported").at(self.at()));
             }
-            tables.push(Cte { name, columns, materialized, query });
+            tables.push(Cte { name, columns, materialized, body });
             if !self.eat_punct(b',') {
                 return Ok(Some(With { recursive, tables }));
             }
         }
+    }
+
+    fn cte_body(&mut self) -> Result<CteBody, SqlError> {
+        let at = self.at();
+        let with = self.with()?;
+        let statement = match self.word_at(0).as_deref() {
+            Some("insert") => self.insert(with)?,
+            Some("update") => self.update(with)?,
+            Some("delete") => self.delete(with)?,
+            _ => return self.query_after_with(at, with).map(|query| CteBody::Query(Box::new(query))),
+        };
+        if let Statement::Insert(insert) = statement {
+            return Ok(CteBody::Insert(insert));
+        }
+        if let Statement::Update(update) = statement {
+            return Ok(CteBody::Update(update));
+        }
+        if let Statement::Delete(delete) = statement {
+            return Ok(CteBody::Delete(delete));
+        }
+        Err(self.unexpected())
     }
 
     pub(super) fn parenthesised_names(&mut self) -> Result<Vec<crate::sql::ast::Name>, SqlError> {
@@ -106,7 +124,6 @@ impl Parser<'_> {
     fn set_operations(&mut self, floor: u8) -> Result<Query, SqlError> {
         let mut left = self.query_primary()?;
         loop {
-            let at = self.at();
             let (op, power) = match self.word_at(0).as_deref() {
                 Some("union") => (SetOperator::Union, 1),
                 Some("except") => (SetOperator::Except, 1),
@@ -123,7 +140,7 @@ impl Parser<'_> {
             }
             let right = self.nested(|parser| parser.set_operations(power + 1))?;
             let start = left.at;
-            left = bare(start, Body::Set { op, all, at, left: Box::new(left), right: Box::new(right) });
+            left = bare(start, Body::Set { op, all, left: Box::new(left), right: Box::new(right) });
         }
     }
 
@@ -342,14 +359,18 @@ impl Parser<'_> {
                 if !self.eat_word("all") {
                     query.limit = Some(self.expr()?);
                 }
+                if self.is_punct(b',') {
+                    return Err(SqlError::new("42601", "LIMIT #,# syntax is not supported")
+                        .hint("Use separate LIMIT and OFFSET clauses.")
+                        .at(at));
+                }
             } else if query.offset.is_none() && self.eat_word("offset") {
                 query.offset = Some(self.expr()?);
                 let _ = self.eat_word("rows") || self.eat_word("row");
             } else if query.limit.is_none() && self.eat_word("fetch") {
                 query.limit = Some(self.fetch()?);
             } else if self.eat_word("for") {
-                query.locking = Some(at);
-                self.locking()?;
+                query.locking = Some(self.locking(at)?);
             } else {
                 return Ok(());
             }
@@ -376,19 +397,21 @@ impl Parser<'_> {
         Ok(count)
     }
 
-    fn locking(&mut self) -> Result<(), SqlError> {
-        let known = self.eat_word("update")
-            || self.eat_word("share")
-            || self.eat_words(&["no", "key", "update"])
-            || self.eat_words(&["key", "share"]);
-        if !known {
+    fn locking(&mut self, at: u32) -> Result<Locking, SqlError> {
+        let strength = if self.eat_word("update") {
+            "FOR UPDATE"
+        } else if self.eat_word("share") {
+            "FOR SHARE"
+        } else if self.eat_words(&["no", "key", "update"]) {
+            "FOR NO KEY UPDATE"
+        } else if self.eat_words(&["key", "share"]) {
+            "FOR KEY SHARE"
+        } else {
             return Err(self.unexpected());
-        }
-        if self.eat_word("of") {
-            self.object_names()?;
-        }
+        };
+        let of = if self.eat_word("of") { self.object_names()? } else { Vec::new() };
         let _ = self.eat_word("nowait") || self.eat_words(&["skip", "locked"]);
-        Ok(())
+        Ok(Locking { at, strength, of })
     }
 
     pub(super) fn window(&mut self) -> Result<Window, SqlError> {
@@ -412,25 +435,27 @@ impl Parser<'_> {
             _ => None,
         };
         if let Some(unit) = unit {
-            let at = self.at();
             self.advance();
-            window.frame = Some(self.frame(unit, at)?);
+            window.frame = Some(self.frame(unit)?);
         }
         self.expect_punct(b')')?;
         Ok(window)
     }
 
-    fn frame(&mut self, unit: FrameUnit, at: u32) -> Result<Frame, SqlError> {
+    fn frame(&mut self, unit: FrameUnit) -> Result<Frame, SqlError> {
         let between = self.eat_word("between");
+        let start_at = self.at();
         let start = self.bound()?;
+        let mut end_at = start_at;
         let end = if between {
             self.expect_word("and")?;
+            end_at = self.at();
             self.bound()?
         } else {
             Bound::CurrentRow
         };
         let exclude = if self.eat_word("exclude") { self.exclusion()? } else { Exclude::NoOthers };
-        Ok(Frame { at, unit, start, end, exclude })
+        Ok(Frame { start_at, end_at, unit, start, end, exclude })
     }
 
     fn exclusion(&mut self) -> Result<Exclude, SqlError> {
