@@ -7,6 +7,7 @@ pub mod model;
 pub mod node;
 pub mod open_transaction;
 pub mod oracle;
+pub mod process;
 pub mod psql;
 pub mod rng;
 pub mod vectors;

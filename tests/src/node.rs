@@ -143,6 +143,11 @@ impl Node {
         text
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where PostgreSQL clients connect.
     ///
     /// # Panics

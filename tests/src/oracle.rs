@@ -1,6 +1,7 @@
-//! A PostgreSQL 15 of the test's own, to compare answers with. Listens on a Unix socket only.
+//! A PostgreSQL 15 of the test's own, to compare answers with. Listens on a Unix socket, and on loopback when it is measured.
 
 use std::fs::File;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,11 +17,16 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// The user that a server of root's runs as: PostgreSQL refuses to run as root.
 const SERVER_USER: &str = "postgres";
 
+/// In the name of the Unix socket.
+const SOCKET_PORT: u16 = 5432;
+
 /// A running PostgreSQL. Dropping it ends it and removes its data.
 #[derive(Debug)]
 pub struct Oracle {
     child: Child,
     dir: TempDir,
+    /// Of the TCP listener on loopback; None: on a Unix socket in `dir` only.
+    tcp_port: Option<u16>,
 }
 
 impl Oracle {
@@ -29,6 +35,20 @@ impl Oracle {
     /// # Panics
     /// If PostgreSQL 15 is not installed or does not start.
     pub fn start() -> Self {
+        Self::start_with(None, &["fsync=off"])
+    }
+
+    /// As [`Self::start`], for measuring: writes are synced, clients come over TCP as they do to a node.
+    ///
+    /// # Panics
+    /// If PostgreSQL 15 is not installed or does not start.
+    pub fn durable() -> Self {
+        // Free when asked; that somebody takes it before the server does ends the run with an error.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        Self::start_with(Some(free.port()), &["shared_buffers=256MB", "max_wal_size=4GB", "max_connections=200"])
+    }
+
+    fn start_with(tcp_port: Option<u16>, settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a directory for PostgreSQL");
         let as_root = is_root();
         if as_root {
@@ -44,11 +64,14 @@ impl Oracle {
 
         let mut server = program("postgres", as_root);
         server.arg("-D").arg(&data).arg("-k").arg(dir.path());
-        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "timezone=UTC"]);
+        let address = tcp_port.map_or("", |_| "127.0.0.1");
+        server.args(["-c", &format!("listen_addresses={address}"), "-c", "timezone=UTC"]);
+        server.args(["-p", &tcp_port.unwrap_or(SOCKET_PORT).to_string()]);
+        server.args(settings.iter().flat_map(|setting| ["-c", setting]));
         server.stdin(Stdio::null()).stdout(Stdio::null());
         server.stderr(File::create(dir.path().join("server-log")).expect("a log"));
         let child = server.spawn().expect("start postgres");
-        let oracle = Self { child, dir };
+        let oracle = Self { child, dir, tcp_port };
         wait_until("PostgreSQL to accept connections", START_MAX, || {
             let mut ready = oracle.server().command(&path_of("pg_isready"));
             ready.stdout(Stdio::null()).status().is_ok_and(|status| status.success()).then_some(())
@@ -62,10 +85,22 @@ impl Oracle {
         self.server_of("corrosion")
     }
 
+    /// The server's own process, the parent of those that serve clients.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn pid(&self) -> u32 {
+        let pid = first_line(&self.dir.path().join("data/postmaster.pid")).expect("PostgreSQL runs");
+        pid.parse().expect("the first line is the process id")
+    }
+
     fn server_of(&self, database: &str) -> Server {
         Server {
-            host: self.dir.path().display().to_string(),
-            port: 5432,
+            host: match self.tcp_port {
+                Some(_) => "127.0.0.1".into(),
+                None => self.dir.path().display().to_string(),
+            },
+            port: self.tcp_port.unwrap_or(SOCKET_PORT),
             user: "postgres".into(),
             database: database.into(),
         }
