@@ -8,11 +8,28 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// # Panics
 /// If there is no such process.
 pub fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    let (_, after_name) = stat.rsplit_once(')').expect("the name is in parentheses");
+    running_cpu_seconds(pid).expect("the process runs")
+}
+
+/// CPU time in seconds of a process as [`cpu_seconds`] has it, with that of its children which still run.
+///
+/// # Panics
+/// If there is no such process.
+pub fn cpu_seconds_of_family(pid: u32) -> f64 {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("the process runs");
+    // A child that ends meanwhile is in its parent's figure, which is read last.
+    let children = listed.split_whitespace().filter_map(|child| child.parse().ok());
+    let of_children: f64 = children.filter_map(running_cpu_seconds).sum();
+    of_children + cpu_seconds(pid)
+}
+
+/// None: it has ended.
+fn running_cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
     // Fields 14 to 17 of proc(5): utime, stime, cutime, cstime; the name is field 2.
-    after_name.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
-        / TICKS_PER_SECOND
+    let times = after_name.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok());
+    Some(times.sum::<f64>() / TICKS_PER_SECOND)
 }
 
 /// Proportional set size in KiB: memory of its own and its share of what it shares.

@@ -43,11 +43,11 @@ impl Servers {
         }
     }
 
-    /// CPU time the server has used, in seconds, with that of its ended children.
+    /// CPU time the server has used, in seconds, with that of its children.
     pub(super) fn cpu_seconds(&self, contestant: Contestant) -> f64 {
         match contestant {
             Contestant::Node => process::cpu_seconds(self.node.pid()),
-            Contestant::PostgreSql => process::cpu_seconds(self.postgres.pid()),
+            Contestant::PostgreSql => process::cpu_seconds_of_family(self.postgres.pid()),
         }
     }
 
