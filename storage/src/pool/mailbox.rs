@@ -173,6 +173,17 @@ impl Mailbox {
         next.unwrap_or(Next::Idle)
     }
 
+    /// The writes at the head of the queue, at most `count`. Never waits.
+    pub(crate) fn take_writes(&self, count: usize) -> Vec<WriteJob> {
+        let mut state = self.state();
+        if state.closed {
+            return Vec::new();
+        }
+        let writes = writes_at_head(&mut state.queue, count);
+        self.len.store(state.queue.len(), Ordering::Release);
+        writes
+    }
+
     /// From here on the session `id` holds the lease.
     pub(crate) fn grant(&self, id: u64) {
         self.state().holder = Some(id);
@@ -249,20 +260,30 @@ pub(crate) enum PushOpError {
 }
 
 fn take_next(queue: &mut VecDeque<Command>) -> Option<Next> {
-    let mut group = Vec::new();
-    loop {
+    let writes = writes_at_head(queue, GROUP_LEN_MAX);
+    if !writes.is_empty() {
+        return Some(Next::Group(writes));
+    }
+    match queue.pop_front()? {
+        Command::Write(job) => Some(Next::Group(vec![job])),
+        Command::Lease(job) => Some(Next::Lease(job)),
+        Command::SchemaFiles(job) => Some(Next::SchemaFiles(job)),
+    }
+}
+
+fn writes_at_head(queue: &mut VecDeque<Command>, count: usize) -> Vec<WriteJob> {
+    let mut writes = Vec::new();
+    while writes.len() < count {
         match queue.pop_front() {
-            Some(Command::Write(job)) if group.len() < GROUP_LEN_MAX => group.push(job),
-            Some(Command::Lease(job)) if group.is_empty() => return Some(Next::Lease(job)),
-            Some(Command::SchemaFiles(job)) if group.is_empty() => return Some(Next::SchemaFiles(job)),
+            Some(Command::Write(job)) => writes.push(job),
             Some(other) => {
                 queue.push_front(other);
-                return Some(Next::Group(group));
+                break;
             }
-            None if group.is_empty() => return None,
-            None => return Some(Next::Group(group)),
+            None => break,
         }
     }
+    writes
 }
 
 #[cfg(test)]
@@ -292,6 +313,18 @@ mod tests {
             Next::Group(jobs) => Some(jobs.len()),
             Next::Lease(_) | Next::SchemaFiles(_) | Next::Idle | Next::Stopped => None,
         }
+    }
+
+    #[test]
+    fn those_who_join_a_group_pass_nobody() {
+        let mailbox = Mailbox::default();
+        for command in [write(Limits::default()).0, write(Limits::default()).0, lease(), write(Limits::default()).0] {
+            mailbox.push(command);
+        }
+        assert_eq!([1, 5, 5].map(|room| mailbox.take_writes(room).len()), [1, 1, 0]);
+        assert!(matches!(mailbox.next(), Next::Lease(_)));
+        mailbox.refuse_all(&ExecuteError::Closed);
+        assert_eq!(mailbox.take_writes(5).len(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The one writer: owns the write connection, groups autocommit writes into one SQLite transaction, serves leases.
 //!
-//! - A group is what is queued already; there is no timer. Each member is a version of its own inside the group, so that a
+//! - A group is what is queued already, and what joins while it runs; there is no timer. Each member is a version of its own inside the group, so that a
 //!   member that fails leaves its neighbours alone.
 //! - Nothing is acknowledged before the commit, and nothing that asked for it before the fsync.
 //! - SQLite undoes the whole transaction when a write is interrupted. The members before it are then run again, each in a
@@ -18,7 +18,7 @@ use tracing::{error, warn};
 use super::command::{WriteJob, answer};
 use super::connection::CatalogVersion;
 use super::gate::{Abandoned, Gate, Stop};
-use super::mailbox::{EXPIRY_INTERVAL, Mailbox, Next};
+use super::mailbox::{EXPIRY_INTERVAL, GROUP_LEN_MAX, Mailbox, Next};
 use super::run::{self, OnRow, STATEMENTS_CACHED_MAX};
 use super::shared::{Counters, Shared};
 use super::slot::Readers;
@@ -38,6 +38,10 @@ const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 /// While writes keep coming, a step of compaction that is due is taken after so many of them. It reads about twice as many
 /// versions as these wrote, so that superseded ones do not pile up, and takes about a hundredth of their time.
 const COMPACTION_INTERVAL: u64 = 128;
+
+/// Writes that are queued while a group runs join it, if it has run for no longer than this: clients whose last write was just
+/// acknowledged are back by then, and one fsync serves them as well. Longer would add to the latency of those who came first.
+const JOIN_TIME_MAX: Duration = Duration::from_millis(2);
 
 /// How far ahead of this node's wall clock another node's may be and still be adopted.
 const CLOCK_DRIFT_MAX: Duration = Duration::from_secs(10);
@@ -171,7 +175,18 @@ impl Writer {
         }
         let began = time::now();
         let mut ran: Vec<Ran> = Vec::with_capacity(jobs.len());
-        while let Some(mut job) = jobs.next() {
+        loop {
+            let Some(mut job) = jobs.next() else {
+                let room = GROUP_LEN_MAX.saturating_sub(ran.len());
+                if began.elapsed() >= JOIN_TIME_MAX || room == 0 {
+                    break;
+                }
+                *jobs = self.mailbox.take_writes(room).into_iter();
+                if jobs.len() == 0 {
+                    break;
+                }
+                continue;
+            };
             match self.member(&mut job) {
                 Ok((outcome, rows)) => ran.push(Ran { job, outcome, rows }),
                 Err(Failure::Alone(error)) => answer(job.reply, Err(error)),
