@@ -49,7 +49,7 @@ mod tests {
         let pid = std::process::id();
         assert!(super::pss_kib(pid) > 100);
         let before = super::cpu_seconds(pid);
-        let grown = (0..).find(|n: &u64| n % 1_000_000 == 0 && super::cpu_seconds(pid) > before);
+        let grown = (0..).find(|n: &u64| n.is_multiple_of(1_000_000) && super::cpu_seconds(pid) > before);
         assert!(grown.is_some());
     }
 }

@@ -1,11 +1,12 @@
 //! Eight point readers beside a client that loops a query of about a second: nobody else waits (I10).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgres::{Client, NoTls};
 use tests::psql::Server;
 use tests::rng::Rng;
+use tests::wait;
 
 use super::servers::{Contestant, ROWS, Servers};
 use super::statistics::percentile;
@@ -42,7 +43,7 @@ fn measure(server: &Server) -> (Vec<f64>, f64) {
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| {
             let mut client = connect(server);
-            let (start, mut count) = (Instant::now(), 0.0);
+            let (start, mut count) = (wait::now(), 0.0);
             while !over.load(Ordering::Relaxed) {
                 client.query(SLOW, &[]).expect("the slow query");
                 count += 1.0;
@@ -61,10 +62,10 @@ fn read(server: &Server, seed: u64) -> Vec<f64> {
     let statement = client.prepare("select v from point where id = $1").expect("prepare");
     let mut rng = Rng::new(seed);
     let mut latencies = Vec::new();
-    let start = Instant::now();
+    let start = wait::now();
     while start.elapsed() < LENGTH {
         let id = i64::try_from(rng.below(ROWS) + 1).expect("a small number");
-        let sent = Instant::now();
+        let sent = wait::now();
         client.query_one(&statement, &[&id]).expect("the row");
         latencies.push(sent.elapsed().as_secs_f64() * 1e3);
     }

@@ -1,10 +1,9 @@
 //! What planning costs inside one process: a text seen before, and one of 90 bytes that is new.
 
-use std::time::Instant;
-
 use storage::Schema;
 use storage::engine::Engine;
 use storage::schema::SchemaFile;
+use tests::wait;
 use wire::planner::{Env, Planner};
 use wire::session::settings::Formats;
 
@@ -47,7 +46,7 @@ pub(super) fn report() {
 }
 
 fn per_statement(texts: &[String], mut plan: impl FnMut(&str)) -> f64 {
-    let start = Instant::now();
+    let start = wait::now();
     texts.iter().for_each(|text| plan(text));
     start.elapsed().as_secs_f64() * 1e6 / texts.len() as f64
 }
