@@ -31,9 +31,53 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Launches the agent
     Agent,
-    /// Makes the running agent apply its schema files again
+    /// Makes the running agent read its certificates and apply its schema files again
     Reload,
+    /// Lists and changes the users who may connect to this node
+    User {
+        #[command(subcommand)]
+        command: User,
+    },
 }
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Adds a user
+    Add {
+        name: String,
+        /// What the user may do: read-only, read-write or admin
+        #[arg(long, value_parser = ROLES)]
+        role: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Lists the users
+    List,
+    /// Gives a user another role
+    SetRole {
+        name: String,
+        #[arg(value_parser = ROLES)]
+        role: String,
+    },
+    /// Gives a user another password
+    SetPassword {
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Removes a user; its sessions end with their next statement
+    Remove { name: String },
+}
+
+/// The password is asked for; without a terminal it is CORROSION_PASSWORD or the first line of standard input.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PasswordArgs {
+    /// No password is right: the user needs a client certificate
+    #[arg(long)]
+    pub(crate) no_password: bool,
+}
+
+const ROLES: [&str; 3] = ["read-only", "read-write", "admin"];
 
 impl Args {
     /// What the configuration is overridden with.

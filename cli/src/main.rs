@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let ended = match args.command {
         Command::Agent => commands::agent::run(&flags),
         Command::Reload => commands::reload::run(&flags),
+        Command::User { command } => commands::user::run(&flags, &command),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

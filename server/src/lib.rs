@@ -7,6 +7,7 @@ pub mod config;
 pub mod node;
 pub mod schema_files;
 pub mod telemetry;
+pub mod users;
 
 mod lifecycle;
 

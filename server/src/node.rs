@@ -21,11 +21,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use wire::config::{Auth, ListenerConfig, SessionLimits};
 
 use crate::admin::handlers::Handlers;
 use crate::admin::socket::{AdminSocket, SocketError};
-use crate::config::wire::{Auth as ConfiguredAuth, Listener};
 use crate::config::{Config, Source};
 use crate::lifecycle::{Shutdown, ShutdownTrigger, TASK_DRAIN_MAX, drain};
 use crate::schema_files::SchemaFiles;
@@ -83,7 +81,7 @@ impl Node {
 
         let wire_shutdown = CancellationToken::new();
         let guard = wire_shutdown.clone().drop_guard();
-        let wire = wire::serve(config.wire.iter().map(listener).collect(), &store, wire_shutdown.clone())?;
+        let wire = wire::serve(config.wire.clone(), &store, wire_shutdown.clone())?;
 
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut tasks = JoinSet::new();
@@ -93,8 +91,8 @@ impl Node {
         }
         let socket = AdminSocket::bind(&config.admin.path)?;
         info!(path = %config.admin.path.display(), "admin socket is open");
-        tasks.spawn(socket.serve(Arc::new(Handlers::new(schema_files)), shutdown));
-        announce_ready(wire.addresses());
+        tasks.spawn(socket.serve(Arc::new(Handlers::new(schema_files, wire.certificates(), store.clone())), shutdown));
+        announce_ready(wire.addresses(), config.wire.first().is_some_and(|first| first.tls.is_some()));
         guard.disarm();
         Ok(Self { store, wire, wire_shutdown, trigger, tasks })
     }
@@ -125,32 +123,29 @@ fn announce(config: &Config) {
     }
 }
 
-/// Says where the node listens, and how a user gets in.
-fn announce_ready(addresses: &[SocketAddr]) {
+/// Says where the node listens, and how a user gets in. `encrypted`: by TLS on the first address.
+fn announce_ready(addresses: &[SocketAddr], encrypted: bool) {
     for addr in addresses {
         info!(%addr, "PostgreSQL connections are accepted");
     }
     match addresses.first() {
-        Some(addr) => info!("ready; connect with: {}", psql_command(*addr)),
+        Some(addr) => info!("ready; connect with: {}", psql_command(*addr, encrypted)),
         None => info!("ready; no PostgreSQL listener is configured"),
     }
 }
 
 /// The command that connects from this machine.
-fn psql_command(addr: SocketAddr) -> String {
+fn psql_command(addr: SocketAddr, encrypted: bool) -> String {
     let host = match addr.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
         ip => ip.to_string(),
     };
-    format!("psql -h {host} -p {} corrosion", addr.port())
-}
-
-fn listener(configured: &Listener) -> ListenerConfig {
-    let auth = match configured.auth {
-        ConfiguredAuth::LoopbackTrust => Auth::TrustOnLoopback,
-        ConfiguredAuth::Trust => Auth::Trust,
-    };
-    ListenerConfig { address: configured.addr, auth, limits: SessionLimits::default() }
+    let port = addr.port();
+    if encrypted {
+        format!("psql 'host={host} port={port} dbname=corrosion sslmode=require'")
+    } else {
+        format!("psql -h {host} -p {port} corrosion")
+    }
 }
 
 fn create_directories(config: &Config) -> Result<(), StartError> {
@@ -227,10 +222,14 @@ mod tests {
 
     #[test]
     fn the_psql_command_reaches_the_listener_from_this_machine() {
-        let command = |addr: &str| psql_command(addr.parse().expect("an address"));
+        let command = |addr: &str| psql_command(addr.parse().expect("an address"), false);
         assert_eq!(command("127.0.0.1:5470"), "psql -h 127.0.0.1 -p 5470 corrosion");
         assert_eq!(command("[::1]:5470"), "psql -h ::1 -p 5470 corrosion");
         assert_eq!(command("0.0.0.0:5470"), "psql -h localhost -p 5470 corrosion");
+        assert_eq!(
+            psql_command(([127, 0, 0, 1], 5470).into(), true),
+            "psql 'host=127.0.0.1 port=5470 dbname=corrosion sslmode=require'"
+        );
     }
 
     #[test]

@@ -133,6 +133,29 @@ pub enum DdlError {
     Execute(#[from] ExecuteError),
 }
 
+/// A change of the users was refused or failed. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UserError {
+    #[error("user \"{0}\" exists already")]
+    Exists(String),
+    #[error("user \"{0}\" does not exist")]
+    Unknown(String),
+    #[error("\"{name}\" cannot be the name of a user: {reason}")]
+    BadName { name: String, reason: &'static str },
+    #[error("a verifier has at most {max} bytes", max = crate::users::VERIFIER_BYTES_MAX)]
+    LongVerifier,
+    #[error("a node has at most {max} users", max = crate::users::USERS_MAX)]
+    TooMany,
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}
+
+impl From<rusqlite::Error> for UserError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Execute(error.into())
+    }
+}
+
 impl From<rusqlite::Error> for ExecuteError {
     /// Keeps SQLite's codes and message; a full disk and an interrupt get their own variants.
     fn from(error: rusqlite::Error) -> Self {

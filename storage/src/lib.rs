@@ -25,10 +25,12 @@ pub mod sqlite;
 pub mod store;
 #[cfg(all(feature = "bundled", any(test, feature = "testing")))]
 pub mod testing;
+#[cfg(feature = "bundled")]
+pub mod users;
 pub mod value;
 
 #[cfg(feature = "bundled")]
-pub use error::{ApplyError, DdlError, ExecuteError, OpenError, SchemaError};
+pub use error::{ApplyError, DdlError, ExecuteError, OpenError, SchemaError, UserError};
 #[cfg(feature = "bundled")]
 pub use pool::inline::InlineReader;
 #[cfg(feature = "bundled")]
@@ -39,4 +41,6 @@ pub use schema::ddl::{Ddl, DdlOutcome};
 pub use schema::model::Schema;
 #[cfg(feature = "bundled")]
 pub use store::{Durability, Lease, Limits, LossSignal, Outcome, Snapshot, Statement, Stats, Store, StoreOptions};
+#[cfg(feature = "bundled")]
+pub use users::{Role, User, UserChange, Users};
 pub use value::{Value, ValueRef};

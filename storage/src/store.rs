@@ -10,8 +10,8 @@ use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
 use crate::crsql::node_lock::NodeLock;
-use crate::error::{ExecuteError, OpenError, SchemaError};
-use crate::pool::command::{Command, LeaseJob, SchemaFilesJob, WriteJob};
+use crate::error::{ExecuteError, OpenError, SchemaError, UserError};
+use crate::pool::command::{Command, LeaseJob, SchemaFilesJob, UserJob, WriteJob};
 use crate::pool::inline::InlineReader;
 pub use crate::pool::lease::{Lease, LossSignal};
 use crate::pool::mailbox::Mailbox;
@@ -22,6 +22,7 @@ pub use crate::pool::snapshot::Snapshot;
 use crate::pool::writer::Writer;
 use crate::schema::model::Schema;
 use crate::schema::{self, Report, SchemaFile};
+use crate::users::UserChange;
 use crate::value::{Value, ValueRef};
 
 /// Called on every new connection: registers a front end's functions, collations and attached in-memory databases.
@@ -304,6 +305,17 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.inner.mailbox.push(Command::SchemaFiles(SchemaFilesJob { files, reply }));
         answer.await.unwrap_or(Err(SchemaError::Execute(ExecuteError::Closed)))
+    }
+
+    /// Changes the users of this node in one durable transaction, in order of arrival with other writes. The users are part
+    /// of [`Self::schema`], which has them when this returns. Dropping the future does not undo it.
+    ///
+    /// # Errors
+    /// [`UserError`]; the users are as they were.
+    pub async fn change_user(&self, change: UserChange) -> Result<(), UserError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.mailbox.push(Command::User(UserJob { change, reply }));
+        answer.await.unwrap_or(Err(UserError::Execute(ExecuteError::Closed)))
     }
 
     /// Takes a read snapshot on a pool connection (REPEATABLE READ, suspended portals). Dropping the future leaves nothing

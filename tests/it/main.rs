@@ -8,4 +8,6 @@ mod limits;
 mod newcomer;
 mod pgbench;
 mod reload;
+mod roles;
+mod security;
 mod shutdown;

@@ -1,6 +1,7 @@
 //! What the tests share: a node of the real binary and its clients, a PostgreSQL to compare with, the gate that fails a
 //! test whose node logged something unexpected; the reference model of the CRDT engine and the golden vectors.
 
+pub mod certificates;
 pub mod generate;
 pub mod logs;
 pub mod model;

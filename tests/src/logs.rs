@@ -17,6 +17,12 @@ pub fn field(log: &str, message: &str, key: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
+/// The values of `key=` in all lines that contain `message`, in their order.
+pub fn fields(log: &str, message: &str, key: &str) -> Vec<String> {
+    let lines = log.lines().filter(|line| line.contains(message));
+    lines.filter_map(|line| field(line, message, key)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +39,6 @@ mod tests {
         let log = "t INFO a: open addr=127.0.0.1:1\nt INFO a: open addr=127.0.0.1:2 x=y\n";
         assert_eq!(field(log, "open", "addr").as_deref(), Some("127.0.0.1:2"));
         assert_eq!(field(log, "open", "port"), None);
+        assert_eq!(fields(log, "open", "addr"), ["127.0.0.1:1", "127.0.0.1:2"]);
     }
 }

@@ -90,7 +90,21 @@ impl Setup {
     /// # Panics
     /// If the binary cannot be run.
     pub fn run(&self, command: &[&str]) -> Printed {
-        let output = self.command().args(command).stdin(Stdio::null()).output().expect("run corrosion");
+        self.run_with_input(command, "")
+    }
+
+    /// The same with something on its standard input.
+    ///
+    /// # Panics
+    /// If the binary cannot be run.
+    pub fn run_with_input(&self, command: &[&str], input: &str) -> Printed {
+        use std::io::Write;
+        let mut child = self.command();
+        child.args(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().expect("run corrosion");
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().expect("stdin is a pipe").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("run corrosion");
         Printed {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -160,6 +174,15 @@ impl Node {
             user: "postgres".into(),
             database: "corrosion".into(),
         }
+    }
+
+    /// Where PostgreSQL clients connect, one for each listener in the order of the configuration.
+    ///
+    /// # Panics
+    /// If a line of the log has no address.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        let addresses = logs::fields(&self.log(), LISTENING, "addr");
+        addresses.iter().map(|address| address.parse().expect("the log line has an address")).collect()
     }
 
     /// Where metrics are served.

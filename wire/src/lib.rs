@@ -3,11 +3,13 @@
 //! | layer | modules | pure |
 //! |---|---|---|
 //! | sockets, threads | `net`, `execute` | no |
+//! | who gets in | [`auth`] | yes |
 //! | sessions | `protocol`, `session`, `notify` | yes, but for the state that sessions share |
 //! | translation | `sql` (lexer, parser) -> `bind` -> `ir` -> `emit` -> [`plan`] | yes |
 //! | values and functions | [`types`], [`function`] | yes |
 //! | catalog | `catalog` | yes |
 
+pub mod auth;
 mod bind;
 pub mod catalog;
 pub mod config;
@@ -25,5 +27,6 @@ pub mod session;
 mod sql;
 pub mod types;
 
-pub use net::listener::{Handle, ServeError, serve};
+pub use net::listener::{Certificates, Handle, ServeError, serve};
 pub use net::stats::Stats;
+pub use net::tls::TlsError;

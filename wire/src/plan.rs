@@ -77,6 +77,8 @@ pub struct SqlAction {
     /// What is bound to `?1`, `?2`, .. of `sql`.
     pub slots: Vec<Slot>,
     pub access: Access,
+    /// The table that it writes, as declared; named when that is denied.
+    pub target: Option<String>,
     /// Reads `pg_catalog` or `information_schema`.
     pub uses_catalog: bool,
     /// Safe to run twice: may run inline under a budget. False for volatile functions.

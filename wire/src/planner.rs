@@ -249,6 +249,8 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         ir::Statement::Update(_) => (Access::Write, Tag::Update),
         ir::Statement::Delete(_) => (Access::Write, Tag::Delete),
     };
+    let mut parts = std::iter::once(&bound.statement).chain(bound.steps.iter().map(|step| &step.statement));
+    let target = parts.find_map(written_table);
     let columns = bound.outputs.into_iter().map(|output| ResultColumn {
         name: output.name,
         type_oid: output.ty.oid,
@@ -290,6 +292,7 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         sql: emitted.sql.into(),
         slots: emitted.slots,
         access,
+        target,
         uses_catalog,
         repeatable: access == Access::Read && !bound.facts.volatile,
         offload: false,
@@ -324,6 +327,15 @@ fn in_sequence(emitted: emit::Emitted, width: usize, literals: &mut Vec<LiteralU
     literals.extend(emitted.literals);
     let uses_catalog = emitted.sql.contains("pg_catalog.");
     SqlStep { sql: emitted.sql.into(), slots: emitted.slots.into_iter().map(moved).collect(), uses_catalog, width }
+}
+
+fn written_table(statement: &ir::Statement) -> Option<String> {
+    match statement {
+        ir::Statement::Query(_) => None,
+        ir::Statement::Insert(insert) => Some(insert.table.name.clone()),
+        ir::Statement::Update(update) => Some(update.table.name.clone()),
+        ir::Statement::Delete(delete) => Some(delete.table.name.clone()),
+    }
 }
 
 fn key_columns(table: &Table) -> Vec<(String, u32)> {

@@ -6,6 +6,7 @@
 
 use std::io;
 
+use crate::users::UserCommand;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -19,8 +20,10 @@ pub const RESPONSE_LEN_MAX: usize = 100 << 20;
 pub enum Request {
     /// Answers with success: the node is alive.
     Ping,
-    /// Reads the schema files again and applies them, all or nothing.
+    /// Reads the certificates again, then the schema files, which are applied all or nothing.
     Reload,
+    /// Lists or changes the users of the node.
+    User(UserCommand),
 }
 
 /// One frame of an answer.

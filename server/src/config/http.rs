@@ -41,7 +41,7 @@ impl fmt::Debug for Authorization {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> (Http, Vec<wire::Listener>) {
+pub(super) fn read(mut section: Section<'_>) -> (Http, Vec<::wire::config::ListenerConfig>) {
     let listeners = section.sections(&["pg"]).into_iter().filter_map(wire::read).collect();
     section.set_effect(Effect::Later);
     let http = Http {

@@ -13,12 +13,12 @@ pub mod log;
 pub mod perf;
 pub mod reaper;
 pub mod telemetry;
-pub mod wire;
 
 mod nearest;
 mod parse;
 mod section;
 mod tree;
+mod wire;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ pub enum Source {
 pub struct Config {
     pub source: Source,
     pub db: Db,
-    pub wire: Vec<wire::Listener>,
+    pub wire: Vec<::wire::config::ListenerConfig>,
     pub http: Http,
     /// Absent: the node has no peers.
     pub gossip: Option<Gossip>,

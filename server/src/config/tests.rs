@@ -9,8 +9,8 @@ use super::http::Authorization;
 use super::load::from_sources;
 use super::log::LogFormat;
 use super::telemetry::OpenTelemetry;
-use super::wire::Auth;
 use super::{Config, Flags, Source};
+use ::wire::config::{Auth, TlsFiles};
 
 /// Every key of the book's configuration chapters, with the book's values.
 const BOOK: &str = include_str!("testdata/book.toml");
@@ -38,7 +38,7 @@ fn the_whole_book_parses() {
     assert_eq!(config.db.path, Path::new("/var/lib/corrosion/db.sqlite"));
     assert_eq!(config.db.schema_paths, ["/etc/corrosion/schema", "/path/to/table_name.sql"].map(PathBuf::from));
     assert_eq!(config.db.cache_size_kib, -1_048_576);
-    assert_eq!(config.wire.iter().map(|l| l.addr).collect::<Vec<_>>(), [addr("127.0.0.1:5470")]);
+    assert_eq!(config.wire.iter().map(|l| l.address).collect::<Vec<_>>(), [addr("127.0.0.1:5470")]);
     assert_eq!(config.http.addrs, [addr("0.0.0.0:9000")]);
     assert_eq!(config.http.authorization, Authorization::Bearer("<token>".into()));
     let gossip = config.gossip.expect("gossip is configured");
@@ -149,21 +149,49 @@ fn a_mistake_is_named_with_its_place() {
 #[test]
 fn a_listener_off_loopback_needs_a_word() {
     let error = parse("db.path = 'x'\n[api.pg]\naddr = '0.0.0.0:5470'\n").expect_err("off loopback");
-    assert!(error.contains("0.0.0.0:5470 is not a loopback address"), "{error}");
+    assert!(error.starts_with("c.toml:2:6: PostgreSQL listener 0.0.0.0:5470 is reachable from other"), "{error}");
     let config = parse("db.path = 'x'\n[api.pg]\naddr = '0.0.0.0:5470'\nauth = 'trust'\n").expect("the user said so");
     assert_eq!(config.wire[0].auth, Auth::Trust);
-    let error = parse("db.path = 'x'\n[api.pg]\naddr = '127.0.0.1:5470'\nauth = 'scram'\n").expect_err("not known");
-    assert!(error.contains("this version knows auth = \"trust\" only"), "{error}");
+    check_error(
+        "db.path = 'x'\n[api.pg]\naddr = '127.0.0.1:5470'\nauth = 'md5'\n",
+        "c.toml:4:8: `api.pg.auth`: expected \"trust\", \"scram-sha-256\" or \"cert\", found `md5`",
+    );
 }
 
 #[test]
-fn what_a_listener_cannot_enforce_is_refused() {
-    let error = parse("db.path = 'x'\n[api.pg]\naddr = '127.0.0.1:1'\nreadonly = true\n").expect_err("read-only");
-    assert!(error.contains("`readonly = true` is not supported"), "{error}");
-    let tls = "db.path = 'x'\n[api.pg]\naddr = '127.0.0.1:1'\ntls = { cert_file = 'c', key_file = 'k' }\n";
-    let error = parse(tls).expect_err("TLS");
-    assert!(error.contains("TLS on PostgreSQL listeners is not supported"), "{error}");
-    parse("db.path = 'x'\n[api.pg]\naddr = '127.0.0.1:1'\nreadonly = false\n").expect("the default may be written");
+fn each_listener_has_rules_of_its_own() {
+    let config = parse(
+        "db.path = 'x'\n[[api.pg]]\naddr = '127.0.0.1:1'\n[[api.pg]]\naddr = '127.0.0.1:2'\nreadonly = true\n\
+         [[api.pg]]\naddr = '10.0.0.1:3'\nauth = 'scram-sha-256'\nallow = ['10.0.0.0/8', '::1']\n\
+         tls = { cert_file = 'c', key_file = 'k' }\n\
+         [[api.pg]]\naddr = '10.0.0.1:4'\nauth = 'cert'\n\
+         tls = { cert_file = 'c', key_file = 'k', ca_file = 'a', verify_client = true }\n",
+    )
+    .expect("four listeners");
+    let [plain, read_only, scram, certificate] = &config.wire[..] else { panic!("{:?}", config.wire) };
+    assert_eq!((plain.auth, plain.read_only, &plain.allow, &plain.tls), (Auth::Unsaid, false, &None, &None));
+    assert_eq!((read_only.auth, read_only.read_only), (Auth::Unsaid, true));
+    let ranges = scram.allow.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!((scram.auth, ranges), (Auth::Scram, vec!["10.0.0.0/8".to_owned(), "::1/128".to_owned()]));
+    let files =
+        TlsFiles { cert_file: "c".into(), key_file: "k".into(), ca_file: None, verify_client: false, required: true };
+    assert_eq!(scram.tls, Some(files.clone()));
+    let files = TlsFiles { ca_file: Some("a".into()), verify_client: true, ..files };
+    assert_eq!((certificate.auth, &certificate.tls), (Auth::Certificate, &Some(files)));
+}
+
+#[test]
+fn a_listener_that_would_not_do_what_it_says_is_refused() {
+    let refused = |listener: &str| {
+        let text = format!("db.path = 'x'\n[api.pg]\naddr = '127.0.0.1:1'\n{listener}\n");
+        parse(&text).expect_err(listener)
+    };
+    assert!(refused("auth = 'cert'").contains("cannot see certificates"));
+    assert!(refused("tls = { cert_file = 'c', key_file = 'k', verify_client = true }").contains("name the ca_file"));
+    assert!(refused("allow = []").contains("an empty list lets in nobody"));
+    assert!(refused("allow = ['10.0.0.1/8']").contains("write 10.0.0.0/8, or 10.0.0.1 for the one address"));
+    let missing = refused("auth = 'scram-sha-256'\ntls = { cert_file = 'c' }");
+    assert_eq!(missing, "c.toml:5:1: `api.pg.tls.key_file` is required");
 }
 
 #[test]
@@ -179,7 +207,7 @@ fn a_file_opens_only_the_listeners_it_names() {
 fn without_a_file_everything_is_below_one_directory_and_on_loopback() {
     let config = from_sources(None, Vec::new(), &Flags::default()).expect("built-in defaults");
     assert_eq!(config.source, Source::BuiltIn { data_dir: "corrosion-data".into() });
-    assert_eq!(config.wire.iter().map(|l| l.addr).collect::<Vec<_>>(), [addr("127.0.0.1:5470")]);
+    assert_eq!(config.wire.iter().map(|l| l.address).collect::<Vec<_>>(), [addr("127.0.0.1:5470")]);
     for path in [&config.db.path, &config.admin.path, &config.db.schema_paths[0]] {
         assert!(path.starts_with("corrosion-data"), "{}", path.display());
     }
@@ -206,7 +234,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.db.path, Path::new("flag"));
     assert_eq!(config.admin.path, Path::new("variable"));
     assert_eq!(config.http.authorization, Authorization::Bearer("variable".into()));
-    assert_eq!(config.wire[0].addr, addr("127.0.0.1:2"));
+    assert_eq!(config.wire[0].address, addr("127.0.0.1:2"));
     assert_eq!(config.perf.wal_size_max, 64 << 20);
     assert_eq!(config.db.schema_paths, ["a", "b"].map(PathBuf::from));
     assert_eq!(config.gossip.expect("from variables alone").bootstrap, ["a:1", "b:2"]);

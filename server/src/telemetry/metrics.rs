@@ -74,6 +74,7 @@ fn collect_wire(stats: &wire::Stats) {
     counter!(names::CONNECTIONS, "protocol" => "pg", "readonly" => "false").absolute(stats.sessions_started);
     for (name, value) in [
         (names::SESSIONS_REFUSED, stats.sessions_refused),
+        (names::AUTHENTICATIONS_FAILED, stats.authentications_failed),
         (names::STATEMENTS, stats.statements),
         (names::STATEMENT_ERRORS, stats.errors),
         (names::CANCEL_REQUESTS, stats.cancel_requests),
@@ -119,6 +120,10 @@ fn describe() {
         (names::SNAPSHOTS_LOST, "Snapshots dropped because they kept the write-ahead log from being reused"),
         (names::CONNECTIONS, "Sessions started"),
         (names::SESSIONS_REFUSED, "Connections refused because the limit was reached"),
+        (
+            names::AUTHENTICATIONS_FAILED,
+            "Connections refused for their encryption, address, certificate, user or password",
+        ),
         (names::STATEMENTS, "Query and Execute messages"),
         (names::STATEMENT_ERRORS, "Error responses"),
         (names::READS, "Reads, by where they ran"),

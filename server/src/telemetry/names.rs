@@ -38,6 +38,8 @@ pub const SESSIONS: &str = "corro_api_active_streams";
 pub const CONNECTIONS: &str = "corro_api_connection_count";
 /// Counter: connections refused because the limit was reached (53300).
 pub const SESSIONS_REFUSED: &str = "corro_pg_sessions_refused_total";
+/// Counter: connections refused for their encryption, address, certificate, user or password.
+pub const AUTHENTICATIONS_FAILED: &str = "corro_pg_authentications_failed_total";
 /// Counter: Query and Execute messages.
 pub const STATEMENTS: &str = "corro_pg_statements_total";
 /// Counter: error responses.

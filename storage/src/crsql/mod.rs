@@ -2,6 +2,8 @@
 
 pub mod changes;
 pub mod clocks;
+#[cfg(all(test, feature = "bundled"))]
+mod format_tests;
 pub mod functions;
 pub mod node_lock;
 pub mod read;

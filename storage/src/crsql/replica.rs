@@ -59,8 +59,8 @@ pub struct Replica {
     guard: RefCell<Option<NodeLock>>,
 }
 
-/// Format of the tables below and of the records in them.
-pub const FORMAT: u32 = 1;
+/// Format of the tables below and of the records in them. 2 added [`USER_TABLES`].
+pub const FORMAT: u32 = 2;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS crsql_master (key TEXT PRIMARY KEY, value ANY);
@@ -82,20 +82,24 @@ const TABLES: &str = "
         FROM crsql_site_id s LEFT JOIN crsql_heads h ON h.site = s.ordinal;
 ";
 
+/// Who may connect to this node, and what only it knows: local, and empty of meaning to the engine.
+const USER_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS __corro_users (name TEXT PRIMARY KEY, role TEXT NOT NULL, verifier TEXT);
+    CREATE TABLE IF NOT EXISTS __corro_secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+";
+
 impl Replica {
-    /// Prepares the file for replication, in one transaction if anything is missing, and reads its settings.
+    /// Prepares the file for replication, or brings it to this format, in one transaction; and reads its settings. The caller
+    /// has refused newer formats.
     pub fn open(db: Db, site: Option<SiteId>) -> Result<Rc<Self>> {
         let replica = Self::attach(db);
         let mut probe = db.prepare("SELECT count(*) FROM main.sqlite_schema WHERE name = 'crsql_partials'")?;
         let present = probe.first(&[], |row| row.integer(0))? == Some(1);
         drop(probe);
         if !present {
-            db.exec("SAVEPOINT crsql_open")?;
-            if let Err(error) = bootstrap(db, site) {
-                db.exec("ROLLBACK TO crsql_open; RELEASE crsql_open")?;
-                return Err(error);
-            }
-            db.exec("RELEASE crsql_open")?;
+            in_one_transaction(db, || bootstrap(db, site))?;
+        } else if Self::format(db)? != Some(FORMAT) {
+            in_one_transaction(db, || migrate(db))?;
         }
         replica.read_settings()?;
         Ok(replica)
@@ -378,8 +382,33 @@ pub fn newest_version(db: Db) -> Result<u64> {
     Ok(u64::try_from(version).unwrap_or(0))
 }
 
+fn in_one_transaction(db: Db, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    db.exec("SAVEPOINT crsql_open")?;
+    if let Err(error) = body() {
+        db.exec("ROLLBACK TO crsql_open; RELEASE crsql_open")?;
+        return Err(error);
+    }
+    db.exec("RELEASE crsql_open")
+}
+
+/// Brings a file of an older format to this one. Each step leaves what it finds done alone.
+fn migrate(db: Db) -> Result<()> {
+    // From 1.
+    create_user_tables(db)?;
+    db.prepare("INSERT OR REPLACE INTO crsql_master (key, value) VALUES ('format', ?1)")?
+        .run(&[Cell::Integer(i64::from(FORMAT))])
+}
+
+fn create_user_tables(db: Db) -> Result<()> {
+    db.exec(USER_TABLES)?;
+    let secret = [db.random_bytes(), db.random_bytes()].concat();
+    db.prepare("INSERT OR IGNORE INTO __corro_secrets (name, value) VALUES ('authentication', ?1)")?
+        .run(&[Cell::Blob(&secret)])
+}
+
 fn bootstrap(db: Db, site: Option<SiteId>) -> Result<()> {
     db.exec(TABLES)?;
+    create_user_tables(db)?;
     let site = site.unwrap_or_else(|| SiteId::from_random(db.random_bytes()));
     db.prepare("INSERT OR IGNORE INTO crsql_site_id (ordinal, site_id) VALUES (0, ?1)")?.run(&[Cell::Blob(&site.0)])?;
     let mut set = db.prepare("INSERT OR IGNORE INTO crsql_master (key, value) VALUES (?1, ?2)")?;

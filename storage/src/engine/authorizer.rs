@@ -1,6 +1,6 @@
 //! What a client's statement may do, asked of us by SQLite while it prepares the statement.
 //!
-//! Front ends write the SQL that reaches SQLite; this is the second lock. Reading anything is allowed. Writing is allowed on
+//! Front ends write the SQL that reaches SQLite; this is the second lock. Reading anything but the users is allowed. Writing is allowed on
 //! the user's tables in the main database, and nowhere else: the metadata of replication, our own catalog and SQLite's
 //! schema change only through the engine. Schema changes, transactions and savepoints have their own doors.
 //!
@@ -51,6 +51,9 @@ const FUNCTIONS_REFUSED: [&str; 9] = [
     "crsql_finalize",
 ];
 
+/// Tables that no client reads.
+const TABLES_SECRET: [&str; 2] = ["__corro_users", "__corro_secrets"];
+
 /// The lock on one connection: open for the engine's own statements, closed while a client's is prepared.
 #[derive(Debug, Clone)]
 pub(crate) struct Authorizer(Arc<AtomicBool>);
@@ -81,7 +84,8 @@ impl Authorizer {
 
 fn is_allowed(context: &AuthContext<'_>) -> bool {
     match context.action {
-        AuthAction::Select | AuthAction::Recursive | AuthAction::Read { .. } => true,
+        AuthAction::Select | AuthAction::Recursive => true,
+        AuthAction::Read { table_name, .. } => !is_secret(table_name),
         AuthAction::Insert { table_name }
         | AuthAction::Delete { table_name }
         | AuthAction::Update { table_name, .. } => context.database_name == Some("main") && !is_reserved(table_name),
@@ -123,6 +127,11 @@ fn is_allowed(context: &AuthContext<'_>) -> bool {
     }
 }
 
+/// Who has a user's verifier can guess the password at leisure.
+fn is_secret(table: &str) -> bool {
+    TABLES_SECRET.iter().any(|secret| table.eq_ignore_ascii_case(secret))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +152,8 @@ mod tests {
         let (engine, lock) = database();
         let prepared = lock.for_client(|| engine.connection().prepare(sql).map(|_| ()));
         if let Err(error) = &prepared {
-            assert!(error.to_string().contains("not authorized"), "{sql}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("not authorized") || text.contains("is prohibited"), "{sql}: {text}");
             engine.connection().prepare(sql).map(|_| ()).expect("the engine may");
         }
         prepared.is_ok()
@@ -163,6 +173,23 @@ mod tests {
             "PRAGMA table_info(t)",
         ] {
             assert!(may(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn users_and_secrets_are_not_read() {
+        for sql in [
+            "SELECT * FROM __corro_users",
+            "SELECT count(*) FROM main.__CORRO_users",
+            "SELECT rowid FROM __corro_users AS u",
+            "SELECT k FROM t WHERE a = (SELECT verifier FROM __corro_users)",
+            "SELECT value FROM __corro_secrets",
+            "INSERT INTO t SELECT 1, verifier FROM __corro_users",
+            "DELETE FROM __corro_users",
+            "UPDATE __corro_users SET role = 'admin'",
+            "INSERT INTO __corro_users VALUES ('x', 'admin', NULL)",
+        ] {
+            assert!(!may(sql), "{sql}");
         }
     }
 

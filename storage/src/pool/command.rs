@@ -7,11 +7,12 @@ use tokio::sync::oneshot;
 
 use super::gate::Abandoned;
 use super::lease::Lease;
-use crate::error::{DdlError, ExecuteError, SchemaError};
+use crate::error::{DdlError, ExecuteError, SchemaError, UserError};
 use crate::schema::ddl::{Ddl, DdlOutcome};
 use crate::schema::model::Schema;
 use crate::schema::{Report, SchemaFile};
 use crate::store::{Durability, Limits, Outcome, RowSink, Statement};
+use crate::users::UserChange;
 
 /// Where an answer goes. A caller that dropped its future simply does not get it.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, ExecuteError>>;
@@ -44,11 +45,18 @@ pub(crate) struct SchemaFilesJob {
     pub(crate) reply: oneshot::Sender<Result<Report, SchemaError>>,
 }
 
+/// A change of the users, in a transaction of its own.
+pub(crate) struct UserJob {
+    pub(crate) change: UserChange,
+    pub(crate) reply: oneshot::Sender<Result<(), UserError>>,
+}
+
 /// What waits for the writer, in order of arrival.
 pub(crate) enum Command {
     Write(WriteJob),
     Lease(LeaseJob),
     SchemaFiles(SchemaFilesJob),
+    User(UserJob),
 }
 
 /// What the holder of the lease asks for.
@@ -111,7 +119,7 @@ impl Waiting for Command {
             Self::Write(job) => expired(&job.limits, now),
             Self::Lease(job) if job.reply.is_closed() => Some(ExecuteError::Interrupted),
             Self::Lease(job) => expired(&job.limits, now),
-            Self::SchemaFiles(_) => None,
+            Self::SchemaFiles(_) | Self::User(_) => None,
         }
     }
 
@@ -120,6 +128,7 @@ impl Waiting for Command {
             Self::Write(job) => answer(job.reply, Err(error)),
             Self::Lease(job) => answer(job.reply, Err(error)),
             Self::SchemaFiles(job) => answer(job.reply, Err(error.into())),
+            Self::User(job) => answer(job.reply, Err(error.into())),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::command::{Command, LeaseJob, LeaseOp, SchemaFilesJob, Waiting, WriteJob, expire};
+use super::command::{Command, LeaseJob, LeaseOp, SchemaFilesJob, UserJob, Waiting, WriteJob, expire};
 use super::time;
 use crate::error::{ExecuteError, LeaseLoss};
 
@@ -54,6 +54,7 @@ pub(crate) enum Next {
     Group(Vec<WriteJob>),
     Lease(LeaseJob),
     SchemaFiles(SchemaFilesJob),
+    User(UserJob),
     /// Nothing waits.
     Idle,
     Stopped,
@@ -154,7 +155,9 @@ impl Mailbox {
         loop {
             match self.take(&mut state) {
                 Next::Idle => state = self.park(state, None),
-                next @ (Next::Group(_) | Next::Lease(_) | Next::SchemaFiles(_) | Next::Stopped) => return next,
+                next @ (Next::Group(_) | Next::Lease(_) | Next::SchemaFiles(_) | Next::User(_) | Next::Stopped) => {
+                    return next;
+                }
             }
         }
     }
@@ -268,6 +271,7 @@ fn take_next(queue: &mut VecDeque<Command>) -> Option<Next> {
         Command::Write(job) => Some(Next::Group(vec![job])),
         Command::Lease(job) => Some(Next::Lease(job)),
         Command::SchemaFiles(job) => Some(Next::SchemaFiles(job)),
+        Command::User(job) => Some(Next::User(job)),
     }
 }
 
@@ -311,7 +315,7 @@ mod tests {
     fn group_len(next: &Next) -> Option<usize> {
         match next {
             Next::Group(jobs) => Some(jobs.len()),
-            Next::Lease(_) | Next::SchemaFiles(_) | Next::Idle | Next::Stopped => None,
+            Next::Lease(_) | Next::SchemaFiles(_) | Next::User(_) | Next::Idle | Next::Stopped => None,
         }
     }
 

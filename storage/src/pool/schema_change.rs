@@ -1,13 +1,14 @@
-//! The writer's side of schema changes: schema files in a transaction of their own, DDL inside a lease.
+//! The writer's side of schema changes: schema files and users in a transaction of their own, DDL inside a lease.
 
 use std::sync::Arc;
 
-use super::command::{SchemaFilesJob, answer};
+use super::command::{SchemaFilesJob, UserJob, answer};
 use super::writer::{Failure, Writer, is_fatal};
-use crate::error::{ExecuteError, SchemaError};
+use crate::error::{ExecuteError, SchemaError, UserError};
 use crate::schema::model::Schema;
-use crate::schema::{Report, apply_files};
+use crate::schema::{Report, apply_files, with_users};
 use crate::store::Limits;
+use crate::users::{self, UserChange};
 
 impl Writer {
     /// Applies schema files, all or nothing, and answers when the result is durable.
@@ -44,6 +45,36 @@ impl Writer {
                 error
             }
         }
+    }
+
+    /// Changes the users, and answers when the change is durable.
+    pub(super) fn serve_user(&mut self, job: UserJob) {
+        let result = self.change_users(&job.change);
+        answer(job.reply, result);
+    }
+
+    fn change_users(&mut self, change: &UserChange) -> Result<(), UserError> {
+        let schema = self.shared.schema();
+        self.begin_group()?;
+        let changed = self.gated(|writer| users::change(writer.engine.connection(), &schema.users, change));
+        let committed = changed.and_then(|users| {
+            self.commit_and_publish(true, Some(Arc::new(with_users(&schema, users))))?;
+            Ok(self.sync()?)
+        });
+        committed.map_err(|error| match error {
+            UserError::Execute(error) => match self.undo_group(error) {
+                Failure::Fatal(error) => self.fail(&error).into(),
+                Failure::Alone(error) | Failure::Undone(error) => error.into(),
+            },
+            UserError::Exists(_)
+            | UserError::Unknown(_)
+            | UserError::BadName { .. }
+            | UserError::LongVerifier
+            | UserError::TooMany => {
+                self.rollback();
+                error
+            }
+        })
     }
 
     /// Runs engine work that only closing, and others who have waited for too long, may stop.

@@ -132,6 +132,7 @@ impl Writer {
                 Next::Group(jobs) => self.groups(jobs),
                 Next::Lease(job) => self.serve_lease(job),
                 Next::SchemaFiles(job) => self.serve_schema_files(job),
+                Next::User(job) => self.serve_user(job),
                 Next::Idle => self.compact(),
                 Next::Stopped => return self.engine,
             }

@@ -13,6 +13,7 @@ use super::parse::{Scratch, parse_table};
 use super::stored::{self, ColumnEntry, Entry, EntryKind};
 use super::syntax::create_index;
 use crate::error::{ExecuteError, SchemaError};
+use crate::users::{self, Users};
 
 /// Reads the schema as the connection sees it, inside its open transaction if there is one.
 ///
@@ -22,7 +23,8 @@ use crate::error::{ExecuteError, SchemaError};
 /// # Errors
 /// [`SchemaError::Catalog`] if our tables and SQLite's schema disagree, [`SchemaError::Execute`] if reading fails.
 pub fn load(conn: &Connection) -> Result<Schema, SchemaError> {
-    let mut schema = Schema { version: next_version(), tables: BTreeMap::new() };
+    let users = Arc::new(users::load(conn)?);
+    let mut schema = Schema { version: next_version(), tables: BTreeMap::new(), users };
     if !stored::exists(conn)? {
         return Ok(schema);
     }
@@ -38,7 +40,7 @@ pub fn load(conn: &Connection) -> Result<Schema, SchemaError> {
 
 /// `old` with these tables read again: those that are gone leave it, new ones join it. Costs nothing for the others.
 pub(super) fn reload(conn: &Connection, old: &Schema, changed: &[&str]) -> Result<Schema, SchemaError> {
-    let mut schema = Schema { version: next_version(), tables: old.tables.clone() };
+    let mut schema = Schema { version: next_version(), tables: old.tables.clone(), users: Arc::clone(&old.users) };
     let entries = stored::entries(conn)?;
     let scratch = Scratch::open()?;
     for name in changed {
@@ -51,6 +53,11 @@ pub(super) fn reload(conn: &Connection, old: &Schema, changed: &[&str]) -> Resul
     }
     assign_oids(&mut schema);
     Ok(schema)
+}
+
+/// `old` with other users. Its version is new, as the catalog shows them and plans may depend on them.
+pub(crate) fn with_users(old: &Schema, users: Users) -> Schema {
+    Schema { version: next_version(), tables: old.tables.clone(), users: Arc::new(users) }
 }
 
 /// Versions count schemas made in this process, not changes of the file: a change that is rolled back and another one

@@ -35,6 +35,7 @@ pub use execute::execute_ddl;
 pub use hidden_key::{HIDDEN_KEY, HIDDEN_KEY_FUNCTION, register as register_hidden_key};
 pub use lexer::quote_name;
 pub use load::load;
+pub(crate) use load::with_users;
 pub use oid::{OID_USER_MAX, OID_USER_MIN, oid_of};
 pub use parse::SCHEMA_TEXT_BYTES_MAX;
 pub(crate) use rules::is_reserved;

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::users::Users;
 pub use crate::value::affinity::Affinity;
 
-/// All replicated tables and their indexes at one moment.
+/// All replicated tables and their indexes at one moment, and who may use them.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     /// Grows with every change on this node; plans carry the version they were made for.
     pub version: u64,
     /// By name, exactly as declared (PostgreSQL folding happens in the front end).
     pub tables: BTreeMap<String, Arc<Table>>,
+    /// This node's own, see [`crate::users`].
+    pub users: Arc<Users>,
 }
 
 impl Schema {

@@ -57,13 +57,14 @@ pub fn static_rows(options: &Options) -> Vec<Rows> {
     all
 }
 
-/// Rows of the user's tables, indexes and constraints.
+/// Rows of the user's tables, indexes and constraints, and of the users themselves.
 pub fn schema_rows(schema: &Schema, options: &Options) -> Vec<Rows> {
     let source = Source { schema, options, oids: DerivedOids::of(schema) };
     let mut all = vec![pg_class::user(&source), pg_attribute::user(&source), pg_index::rows(&source)];
     all.extend(pg_constraint::rows(&source));
     all.extend(views::user(&source));
     all.extend(information_schema::user(&source));
+    all.extend(pg_misc::roles(&source));
     all
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn schema() -> Schema {
         }],
     };
     let tables = [todos, t2].into_iter().map(|t| (t.name.clone(), Arc::new(t)));
-    Schema { version: 1, tables: tables.collect::<BTreeMap<_, _>>() }
+    Schema { version: 1, tables: tables.collect::<BTreeMap<_, _>>(), ..Schema::default() }
 }
 
 fn column(number: i16, name: &str, (oid, typmod): (u32, i32), default: Option<&str>) -> Column {

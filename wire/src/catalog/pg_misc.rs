@@ -1,10 +1,15 @@
 //! Small relations about the server: namespaces, the database, roles, comments; and the constant columns of the facts.
 //!
-//! Pure. There is one database and, until users can be declared, one role that owns everything beside PostgreSQL's
-//! predefined ones. Access privileges of other
-//! objects are NULL, which PostgreSQL reads as the defaults.
+//! Pure. There is one database. Roles are the node's users, the one that owns everything, and PostgreSQL's predefined
+//! ones, to which users belong by what they may do. Access privileges of other objects are NULL, which PostgreSQL reads as
+//! the defaults.
 
-use super::build::{OWNER, Options};
+use std::collections::BTreeSet;
+
+use storage::Role;
+use storage::schema::{OID_USER_MAX, OID_USER_MIN, oid_of};
+
+use super::build::{OWNER, Options, Source};
 use super::builtin::string;
 use super::relation::{INFORMATION_SCHEMA_NAMESPACE, PG_CATALOG_NAMESPACE, PUBLIC_NAMESPACE, named};
 use super::rows::{Rows, count, flag, int, text};
@@ -17,11 +22,14 @@ const DATABASE_OWNER: u32 = 6171;
 /// UTF8 as `pg_encoding_to_char` numbers it.
 const UTF8: u32 = 6;
 
+const READ_ALL_DATA: u32 = 6181;
+const WRITE_ALL_DATA: u32 = 6182;
+
 /// Predefined roles: OID and name.
 const PREDEFINED_ROLES: [(u32, &str); 6] = [
     (DATABASE_OWNER, "pg_database_owner"),
-    (6181, "pg_read_all_data"),
-    (6182, "pg_write_all_data"),
+    (READ_ALL_DATA, "pg_read_all_data"),
+    (WRITE_ALL_DATA, "pg_write_all_data"),
     (3373, "pg_monitor"),
     (3374, "pg_read_all_settings"),
     (3375, "pg_read_all_stats"),
@@ -60,9 +68,7 @@ fn complete_functions(rows: &mut Rows) {
 
 /// Relations that depend on how the server was started.
 pub(super) fn server(options: &Options) -> Vec<Rows> {
-    let mut all = vec![namespaces(options), database(options), comments()];
-    all.extend(roles(options));
-    all
+    vec![namespaces(options), database(options), comments()]
 }
 
 fn namespaces(options: &Options) -> Rows {
@@ -114,47 +120,91 @@ fn comments() -> Rows {
     rows
 }
 
-/// `pg_authid` and its views.
-fn roles(options: &Options) -> Vec<Rows> {
+/// A row of `pg_authid`.
+struct Known {
+    oid: u32,
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// One of PostgreSQL's own, which nobody is.
+    Predefined,
+    User(Role),
+}
+
+/// All roles. The one that owns everything is always there: trusted sessions may be anybody.
+fn known(source: &Source<'_>) -> Vec<Known> {
+    let users = &source.schema.users;
+    let owner = source.options.owner.as_str();
+    let role = users.find(owner).map_or(Role::Admin, |user| user.role);
+    let mut known = vec![Known { oid: OWNER, name: owner.to_owned(), kind: Kind::User(role) }];
+    let predefined = |(oid, name): (u32, &str)| Known { oid, name: name.to_owned(), kind: Kind::Predefined };
+    known.extend(PREDEFINED_ROLES.into_iter().map(predefined));
+    let mut taken = BTreeSet::new();
+    for (name, user) in users.iter().filter(|(name, _)| *name != owner) {
+        // A collision moves the later name to the next OID.
+        let mut oid = oid_of(name);
+        while !taken.insert(oid) {
+            oid = if oid == OID_USER_MAX { OID_USER_MIN } else { oid + 1 };
+        }
+        known.push(Known { oid, name: name.to_owned(), kind: Kind::User(user.role) });
+    }
+    known
+}
+
+/// `pg_authid`, its views, and who belongs to which role. Passwords are never shown.
+pub(super) fn roles(source: &Source<'_>) -> Vec<Rows> {
     let mut authid = Rows::new(named("pg_authid"));
     let mut roles = Rows::new(named("pg_roles"));
     let mut users = Rows::new(named("pg_user"));
     let mut shadow = Rows::new(named("pg_shadow"));
     let mut groups = Rows::new(named("pg_group"));
+    let mut members = Rows::new(named("pg_auth_members"));
     let hidden_password = || text("********");
-    for (oid, name, is_user) in std::iter::once((OWNER, options.owner.as_str(), true))
-        .chain(PREDEFINED_ROLES.into_iter().map(|(oid, name)| (oid, name, false)))
-    {
+    for Known { oid, name, kind } in known(source) {
+        let (may_log_in, is_super) = match kind {
+            Kind::Predefined => (false, false),
+            Kind::User(role) => (true, role == Role::Admin),
+        };
         let common = [
             ("oid", int(oid)),
-            ("rolname", text(name)),
-            ("rolsuper", flag(is_user)),
+            ("rolname", text(&name)),
+            ("rolsuper", flag(is_super)),
             ("rolinherit", flag(true)),
-            ("rolcreaterole", flag(is_user)),
-            ("rolcreatedb", flag(is_user)),
-            ("rolcanlogin", flag(is_user)),
-            ("rolreplication", flag(is_user)),
-            ("rolbypassrls", flag(is_user)),
+            ("rolcreaterole", flag(is_super)),
+            ("rolcreatedb", flag(is_super)),
+            ("rolcanlogin", flag(may_log_in)),
+            ("rolreplication", flag(is_super)),
+            ("rolbypassrls", flag(is_super)),
             ("rolconnlimit", int(-1)),
         ];
         authid.push(common.clone());
         roles.push(common);
         roles.amend("rolpassword", hidden_password());
-        if is_user {
-            let user = [
-                ("usename", text(name)),
-                ("usesysid", int(oid)),
-                ("usecreatedb", flag(true)),
-                ("usesuper", flag(true)),
-                ("userepl", flag(true)),
-                ("usebypassrls", flag(true)),
-            ];
-            shadow.push(user.clone());
-            users.push(user);
-            users.amend("passwd", hidden_password());
-        } else {
+        let Kind::User(role) = kind else {
             groups.push([("groname", text(name)), ("grosysid", int(oid)), ("grolist", text("{}"))]);
+            continue;
+        };
+        let user = [
+            ("usename", text(name)),
+            ("usesysid", int(oid)),
+            ("usecreatedb", flag(is_super)),
+            ("usesuper", flag(is_super)),
+            ("userepl", flag(is_super)),
+            ("usebypassrls", flag(is_super)),
+        ];
+        shadow.push(user.clone());
+        users.push(user);
+        users.amend("passwd", hidden_password());
+        let groups_of: &[u32] = match role {
+            Role::ReadOnly => &[READ_ALL_DATA],
+            Role::ReadWrite => &[READ_ALL_DATA, WRITE_ALL_DATA],
+            Role::Admin => &[],
+        };
+        for group in groups_of {
+            members.push([("roleid", int(*group)), ("member", int(oid)), ("grantor", int(OWNER))]);
         }
     }
-    vec![authid, roles, users, shadow, groups]
+    vec![authid, roles, users, shadow, groups, members]
 }

@@ -260,7 +260,7 @@ mod tests {
             without_rowid: false,
             indexes: vec![index],
         };
-        Schema { version: 1, tables: [("t".to_owned(), Arc::new(table))].into() }
+        Schema { version: 1, tables: [("t".to_owned(), Arc::new(table))].into(), ..Schema::default() }
     }
 
     fn sqlite(extended_code: i32, message: &str) -> SqlError {

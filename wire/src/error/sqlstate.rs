@@ -40,6 +40,8 @@ pub const IDLE_IN_TRANSACTION_TIMEOUT: &str = "25P03";
 pub const UNDEFINED_STATEMENT: &str = "26000";
 /// `invalid_authorization_specification`
 pub const INVALID_AUTHORIZATION: &str = "28000";
+/// `invalid_password`
+pub const INVALID_PASSWORD: &str = "28P01";
 /// `invalid_cursor_name`
 pub const UNDEFINED_CURSOR: &str = "34000";
 /// Something else needs the object.

@@ -18,6 +18,7 @@ use super::effects::Listening;
 use super::outbox::Outbox;
 use super::stream::RowStream;
 use super::transact::Backend;
+use crate::auth::rights::{ListenerMode, Rights};
 use crate::error::{SqlError, sqlstate};
 use crate::net::worker::Worker;
 use crate::notify::pending::Pending;
@@ -31,7 +32,7 @@ use crate::session::lock_list::LockList;
 use crate::session::portal::Portals;
 use crate::session::settings::Settings;
 use crate::session::statement::{Prepared, Statements};
-use crate::session::transaction::{Mode, Transaction};
+use crate::session::transaction::{Mode, ReadOnly, Transaction};
 
 /// Why acting on a message ended early.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub(crate) struct Identity {
     pub user: String,
     pub database: String,
     pub pid: i32,
+    pub rights: Rights,
 }
 
 /// One running message that executes something: what stops it.
@@ -111,12 +113,16 @@ impl Executor {
         let now = WallTime::now();
         let mode = Mode { isolation: settings.default_isolation(), read_only: settings.default_read_only() };
         let listening = Listening::new(Rc::clone(&worker), identity.pid);
+        let read_only = match identity.rights.mode() {
+            ListenerMode::ReadOnly => ReadOnly::Always,
+            ListenerMode::ReadWrite => ReadOnly::AsSaid,
+        };
         Self {
             worker,
             outbox,
             identity,
             settings,
-            tx: Transaction::new(mode),
+            tx: Transaction::new(mode, read_only),
             held: Backend::Nothing,
             statements: Statements::default(),
             portals: Portals::default(),

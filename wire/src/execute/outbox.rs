@@ -6,7 +6,7 @@
 use std::io;
 use std::rc::Rc;
 
-use tokio::net::TcpStream;
+use crate::net::transport::Transport;
 
 /// Gathered bytes that are sent without waiting for Sync or Flush. Also the size of a chunk between threads.
 pub(crate) const CHUNK_SIZE: usize = 64 * 1024;
@@ -16,13 +16,13 @@ const KEPT_CAPACITY_MAX: usize = 2 * CHUNK_SIZE;
 /// Bytes for one socket.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    stream: Rc<TcpStream>,
+    transport: Rc<Transport>,
     pub buf: Vec<u8>,
 }
 
 impl Outbox {
-    pub(crate) fn new(stream: Rc<TcpStream>) -> Self {
-        Self { stream, buf: Vec::new() }
+    pub(crate) fn new(transport: Rc<Transport>) -> Self {
+        Self { transport, buf: Vec::new() }
     }
 
     /// Sends everything. Cancelled in between, part of a message may have gone: the connection is of no more use.
@@ -30,16 +30,10 @@ impl Outbox {
     /// # Errors
     /// The socket's: the client is gone.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        let mut sent = 0;
-        while let Some(rest) = self.buf.get(sent..).filter(|rest| !rest.is_empty()) {
-            match self.stream.try_write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => sent += count,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.stream.writable().await?,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
+        if self.buf.is_empty() {
+            return Ok(());
         }
+        self.transport.write_all(&self.buf).await?;
         self.buf.clear();
         if self.buf.capacity() > KEPT_CAPACITY_MAX {
             self.buf = Vec::new();

@@ -75,6 +75,7 @@ impl Executor {
     /// The statement's; rows may have been written.
     pub(super) async fn run(&mut self, execution: Execution<'_>) -> Result<Progress, Failure> {
         let plan = &execution.planned.plan;
+        self.follow_users(execution.source.schema_version)?;
         match &plan.action {
             Action::Empty => Ok(Progress::Empty),
             Action::Refused(error) => {
@@ -84,6 +85,7 @@ impl Executor {
             Action::Utility(utility) => self.run_utility(utility, plan).await,
             Action::Ddl(ddl) => {
                 self.decide(&Command::Statement(ddl_class(ddl, &plan.tag)))?;
+                self.identity.rights.check(plan)?;
                 self.run_ddl(ddl.clone(), execution.job).await?;
                 Ok(Progress::Complete(tag_text(&plan.tag, Outcome::default())))
             }
@@ -93,6 +95,7 @@ impl Executor {
                     Access::Write => Class::Write(write_name(&plan.tag)),
                 };
                 self.decide(&Command::Statement(class))?;
+                self.identity.rights.check(plan)?;
                 let result = if sql.calls_session {
                     self.run_calling(sql, &execution).await
                 } else {
@@ -117,6 +120,15 @@ impl Executor {
                 After::Again => {}
             }
         }
+    }
+
+    /// Follows a change of the users since the session last looked; the statement was planned after it.
+    fn follow_users(&mut self, schema_version: u64) -> Result<(), SqlError> {
+        if self.identity.rights.is_older_than(schema_version) {
+            let schema = self.schema();
+            self.identity.rights.refresh(&self.identity.user, &schema)?;
+        }
+        Ok(())
     }
 
     async fn run_ddl(&mut self, ddl: Ddl, job: &Job) -> Result<(), Failure> {
@@ -392,6 +404,7 @@ impl Executor {
         encoder: RowEncoder,
         execution: &Execution<'_>,
     ) -> Result<Progress, Failure> {
+        self.identity.rights.check_writer()?;
         self.worker.shared.counters.group_writes.fetch_add(1, Ordering::Relaxed);
         let gathered = Gathered::default();
         let sink = gathered.buffering_sink(encoder, self.buffered_result_size_max);

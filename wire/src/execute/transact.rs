@@ -190,6 +190,7 @@ impl Executor {
         if matches!(self.held, Backend::Lease(_)) {
             return Ok(());
         }
+        self.identity.rights.check_writer()?;
         let lock_deadline = self.settings.timeouts().lock.map(|timeout| now() + timeout);
         let lock_is_first = match (lock_deadline, job.deadline) {
             (Some(lock), Some(statement)) => lock < statement,

@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::startup::{self, Admitted, Client, Place, say_goodbye};
+use super::transport::Transport;
 use super::worker::Worker;
 use crate::config::SessionLimits;
 use crate::error::{SqlError, sqlstate};
 use crate::execute::executor::{Executor, Failure, Identity};
 use crate::execute::outbox::Outbox;
 use crate::notify::mailbox::Mailbox;
-use crate::protocol::backend::{self, Severity};
+use crate::protocol::backend;
 use crate::protocol::cancel::CancelSlot;
 use crate::protocol::frontend::{self, Frame, Frontend};
 use crate::protocol::machine::{Kind, Machine, Outcome, Step};
-use crate::protocol::startup::{self, ENCRYPTION_REQUESTS_MAX, Startup, StartupPacket};
-use crate::session::settings::Settings;
 
 /// Room made for each read.
 const READ_SIZE: usize = 8 * 1024;
@@ -32,12 +32,13 @@ const MESSAGES_PER_TURN: u32 = 64;
 
 /// Serves one client until it leaves, errs fatally, or the node stops. Cancelling it closes the connection and undoes its
 /// open transaction.
-pub(crate) async fn serve(stream: TcpStream, limits: SessionLimits, worker: Rc<Worker>) {
-    let stream = Rc::new(stream);
-    let mut input = Input { stream: stream.clone(), worker: worker.clone(), buf: Vec::new(), at: 0 };
-    let outbox = Outbox::new(stream);
+pub(crate) async fn serve(stream: TcpStream, client: Client, worker: Rc<Worker>) {
+    let transport = Rc::new(Transport::new(stream));
+    let mut input = Input { transport: transport.clone(), worker: worker.clone(), buf: Vec::new(), at: 0 };
+    let outbox = Outbox::new(transport);
+    let limits = client.admission.limits;
     let started = tokio::select! {
-        started = tokio::time::timeout(limits.startup_time_max, start(&mut input, outbox, limits)) => started,
+        started = tokio::time::timeout(limits.startup_time_max, start(&mut input, outbox, client)) => started,
         () = worker.shared.shutdown.cancelled() => return,
     };
     if let Ok(Some(mut session)) = started {
@@ -45,20 +46,31 @@ pub(crate) async fn serve(stream: TcpStream, limits: SessionLimits, worker: Rc<W
     }
 }
 
+/// Leads a connection to its session. None: it was something else, or it failed and the client has been told.
+async fn start(input: &mut Input, outbox: Outbox, client: Client) -> Option<Session> {
+    let limits = client.admission.limits;
+    let (admitted, outbox) = startup::admit(input, outbox, client).await?;
+    let worker = input.worker.clone();
+    worker.shared.counters.sessions_started.fetch_add(1, Ordering::Relaxed);
+    let mut session = Session::new(worker, outbox, admitted, limits);
+    session.executor.outbox.flush().await.ok()?;
+    Some(session)
+}
+
 /// Received bytes that were not acted on yet.
-struct Input {
-    stream: Rc<TcpStream>,
-    worker: Rc<Worker>,
+pub(super) struct Input {
+    pub(super) transport: Rc<Transport>,
+    pub(super) worker: Rc<Worker>,
     buf: Vec<u8>,
     at: usize,
 }
 
 impl Input {
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         self.buf.get(self.at..).unwrap_or_default()
     }
 
-    fn consume(&mut self, len: usize) {
+    pub(super) fn consume(&mut self, len: usize) {
         self.at = (self.at + len).min(self.buf.len());
         if self.at == self.buf.len() {
             self.buf.clear();
@@ -66,8 +78,20 @@ impl Input {
         }
     }
 
+    /// Takes what was received and not acted on, for whom the bytes are something else.
+    pub(super) fn take_rest(&mut self) -> Vec<u8> {
+        let rest = self.rest().to_vec();
+        self.consume(rest.len());
+        rest
+    }
+
+    /// Adds bytes that came another way.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+    }
+
     /// Reads what there is, waiting until there is something. False: the client has closed its side. Cancelling it loses nothing.
-    async fn read(&mut self) -> io::Result<bool> {
+    pub(super) async fn read(&mut self) -> io::Result<bool> {
         if self.buf.is_empty() {
             self.worker.give_buffer(std::mem::take(&mut self.buf));
         } else if self.at > 0 {
@@ -75,111 +99,17 @@ impl Input {
             self.at = 0;
         }
         loop {
-            self.stream.readable().await?;
+            self.transport.readable().await?;
             if self.buf.capacity() == 0 {
                 self.buf = self.worker.take_buffer();
             }
             self.buf.reserve(READ_SIZE);
-            match self.stream.try_read_buf(&mut self.buf) {
+            match self.transport.try_read(&mut self.buf) {
                 Ok(count) => return Ok(count > 0),
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(e) => return Err(e),
             }
         }
-    }
-}
-
-/// Leads a connection to its session. None: it was something else, or it failed and the client has been told.
-async fn start(input: &mut Input, mut outbox: Outbox, limits: SessionLimits) -> Option<Session> {
-    let worker = input.worker.clone();
-    let startup = match read_startup(input, &mut outbox).await {
-        Ok(Some(startup)) => startup,
-        Ok(None) | Err(Failure::Gone) => return None,
-        Err(Failure::Sql(error)) => {
-            say_goodbye(&mut outbox, &error).await;
-            return None;
-        }
-    };
-    let counters = &worker.shared.counters;
-    let Some(place) = Place::take(&worker, limits.connections_max) else {
-        counters.sessions_refused.fetch_add(1, Ordering::Relaxed);
-        let error = SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
-        say_goodbye(&mut outbox, &error).await;
-        return None;
-    };
-    let settings = match Settings::new(&startup.user, &startup.settings) {
-        Ok(settings) => settings,
-        Err(error) => {
-            say_goodbye(&mut outbox, &error).await;
-            return None;
-        }
-    };
-    counters.sessions_started.fetch_add(1, Ordering::Relaxed);
-    let mut session = Session::new(worker, outbox, startup, settings, place, limits);
-    session.executor.outbox.flush().await.ok()?;
-    Some(session)
-}
-
-/// Answers requests for encryption, serves a CancelRequest (None), and gives the StartupMessage.
-async fn read_startup(input: &mut Input, outbox: &mut Outbox) -> Result<Option<Startup>, Failure> {
-    let mut refused = 0;
-    loop {
-        let Some((packet, len)) = startup::next_packet(input.rest())? else {
-            if !input.read().await? {
-                return Ok(None);
-            }
-            continue;
-        };
-        input.consume(len);
-        match packet {
-            StartupPacket::Start(startup) => return Ok(Some(startup)),
-            StartupPacket::Cancel { pid, secret } => {
-                let shared = &input.worker.shared;
-                shared.counters.cancel_requests.fetch_add(1, Ordering::Relaxed);
-                shared.cancels.cancel(pid, secret);
-                return Ok(None);
-            }
-            StartupPacket::Encryption => {
-                refused += 1;
-                if refused > ENCRYPTION_REQUESTS_MAX || !input.rest().is_empty() {
-                    // Bytes sent before our answer could have been injected on the way to an encrypted start.
-                    let text = "received unencrypted data after an encryption request";
-                    return Err(SqlError::new(sqlstate::PROTOCOL_VIOLATION, text).into());
-                }
-                outbox.buf.push(b'N');
-                outbox.flush().await?;
-            }
-        }
-    }
-}
-
-/// The last word to a client; whether it hears it is its business.
-async fn say_goodbye(outbox: &mut Outbox, error: &SqlError) {
-    backend::report(&mut outbox.buf, Severity::Fatal, error);
-    if let Err(error) = outbox.flush().await {
-        tracing::debug!(%error, "client left before its last message");
-    }
-}
-
-/// A session's place under the limit of connections; given back when dropped.
-#[derive(Debug)]
-struct Place {
-    worker: Rc<Worker>,
-    pid: i32,
-}
-
-impl Place {
-    fn take(worker: &Rc<Worker>, connections_max: usize) -> Option<Self> {
-        let open = &worker.shared.counters.sessions_open;
-        let taken = open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < connections_max).then_some(n + 1));
-        taken.ok().map(|_| Self { worker: worker.clone(), pid: worker.shared.next_pid() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.worker.shared.cancels.remove(self.pid);
-        self.worker.shared.counters.sessions_open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -216,22 +146,12 @@ struct Session {
 
 impl Session {
     /// Registers the session and writes what a client hears at its start.
-    fn new(
-        worker: Rc<Worker>,
-        mut outbox: Outbox,
-        startup: Startup,
-        settings: Settings,
-        place: Place,
-        limits: SessionLimits,
-    ) -> Self {
+    fn new(worker: Rc<Worker>, mut outbox: Outbox, admitted: Admitted, limits: SessionLimits) -> Self {
+        let Admitted { startup, settings, place, secret, rights } = admitted;
         let slot = Arc::new(CancelSlot::default());
-        let secret = random_secret();
         worker.shared.cancels.insert(place.pid, secret, slot.clone());
-        if let Some(unknown) = &startup.negotiate {
-            backend::negotiate_protocol_version(&mut outbox.buf, unknown);
-        }
         backend::authentication_ok(&mut outbox.buf);
-        let identity = Identity { user: startup.user, database: startup.database, pid: place.pid };
+        let identity = Identity { user: startup.user, database: startup.database, pid: place.pid, rights };
         let size_max = limits.buffered_result_size_max;
         let mut executor = Box::new(Executor::new(worker.clone(), outbox, identity, settings, slot, size_max));
         executor.report_settings();
@@ -394,13 +314,4 @@ fn kind(tag: u8) -> Kind {
         b'd' | b'c' | b'f' => Kind::Stray,
         _ => Kind::Unexpected,
     }
-}
-
-/// The secret of a session's cancel key, from the operating system's randomness by way of the hasher that std seeds with it.
-fn random_secret() -> i32 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = RandomState::new().hash_one(());
-    #[expect(clippy::cast_possible_truncation, reason = "any 32 of the random bits will do")]
-    let secret = bits as u32;
-    secret.cast_signed()
 }

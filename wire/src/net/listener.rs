@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,9 +12,12 @@ use storage::{OpenError, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Admission, WaitingPlace};
+use super::startup::{Client, refuse_at_the_door};
 use super::stats::Stats;
+use super::tls::TlsError;
 use super::worker::{self, Accepted, INBOX_LEN_MAX, Shared};
-use crate::config::{ConfigError, ListenerConfig, SessionLimits};
+use crate::config::{ConfigError, ListenerConfig};
 
 /// Pause after an accept that failed for want of resources (file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -25,6 +29,12 @@ const WORKERS_MAX: usize = 32;
 pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("prepare TLS for PostgreSQL listener {address}")]
+    Tls {
+        address: SocketAddr,
+        #[source]
+        source: TlsError,
+    },
     #[error("listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -42,6 +52,7 @@ pub enum ServeError {
 pub struct Handle {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
+    certificates: Certificates,
     threads: Vec<JoinHandle<()>>,
     /// Closed when every worker has ended.
     running: mpsc::Receiver<()>,
@@ -64,6 +75,11 @@ impl Handle {
         move || shared.counters.snapshot()
     }
 
+    /// The certificates of the listeners.
+    pub fn certificates(&self) -> Certificates {
+        self.certificates.clone()
+    }
+
     /// Waits until all sessions have ended after shutdown began, at most the drain time. Then the store may be closed.
     /// Cancelling it leaves the front end as it is.
     pub async fn stopped(&mut self) {
@@ -77,6 +93,24 @@ impl Handle {
     }
 }
 
+/// The certificates that listeners show and accept. Clones are of the same ones.
+#[derive(Debug, Clone)]
+pub struct Certificates(Vec<(SocketAddr, Arc<Admission>)>);
+
+impl Certificates {
+    /// Reads every listener's TLS files again; connections from now on are served with what they hold. Returns the number
+    /// of listeners with TLS.
+    ///
+    /// # Errors
+    /// The first listener whose files cannot be used; it keeps what it had, and those after it too.
+    pub fn reload(&self) -> Result<usize, ServeError> {
+        for (address, admission) in &self.0 {
+            admission.reload().map_err(|source| ServeError::Tls { address: *address, source })?;
+        }
+        Ok(self.0.iter().filter(|(_, admission)| admission.tls.is_some()).count())
+    }
+}
+
 /// Opens the listeners and starts one worker for each core. `shutdown` ends everything: sessions get 57P01.
 ///
 /// # Errors
@@ -84,6 +118,8 @@ impl Handle {
 pub fn serve(config: Vec<ListenerConfig>, store: &Store, shutdown: CancellationToken) -> Result<Handle, ServeError> {
     let listeners = config.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().map(|(listener, address, _)| local_address(listener, *address)).collect();
+    let certificates =
+        Certificates(listeners.iter().map(|(_, address, admission)| (*address, Arc::clone(admission))).collect());
     let shared = Arc::new(Shared::new(shutdown.clone()));
     let started = start_workers(store, &shared, listeners);
     let (threads, running) = match started {
@@ -93,21 +129,22 @@ pub fn serve(config: Vec<ListenerConfig>, store: &Store, shutdown: CancellationT
             return Err(error);
         }
     };
-    Ok(Handle { addresses, shared, threads, running })
+    Ok(Handle { addresses, shared, certificates, threads, running })
 }
 
-type Listener = (TcpListener, SocketAddr, SessionLimits);
+type Listener = (TcpListener, SocketAddr, Arc<Admission>);
 
 fn listen(config: &ListenerConfig) -> Result<Listener, ServeError> {
     config.validate()?;
     let address = config.address;
+    let admission = Admission::open(config).map_err(|source| ServeError::Tls { address, source })?;
     let open = || -> io::Result<TcpListener> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
     let listener = open().map_err(|source| ServeError::Listen { address, source })?;
-    Ok((listener, address, config.limits))
+    Ok((listener, address, Arc::new(admission)))
 }
 
 fn local_address(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {
@@ -156,9 +193,9 @@ fn start_accepting(
     inboxes: &[mpsc::Sender<Accepted>],
     shared: &Arc<Shared>,
 ) {
-    for (listener, address, limits) in listeners {
+    for (listener, address, admission) in listeners {
         // The task ends with its runtime, which ends when its worker has drained.
-        drop(runtime.spawn(accept(listener, address, limits, inboxes.to_vec(), shared.clone())));
+        drop(runtime.spawn(accept(listener, address, admission, inboxes.to_vec(), shared.clone())));
     }
 }
 
@@ -166,7 +203,7 @@ fn start_accepting(
 async fn accept(
     listener: TcpListener,
     address: SocketAddr,
-    limits: SessionLimits,
+    admission: Arc<Admission>,
     inboxes: Vec<mpsc::Sender<Accepted>>,
     shared: Arc<Shared>,
 ) {
@@ -179,24 +216,37 @@ async fn accept(
     };
     for inbox in inboxes.iter().cycle() {
         let accepted = tokio::select! {
-            accepted = accept_one(&listener) => accepted,
+            accepted = accept_one(&listener, &admission, &shared) => accepted,
             () = shared.shutdown.cancelled() => return,
         };
-        if inbox.send(Accepted { stream: accepted, limits }).await.is_err() {
+        if inbox.send(accepted).await.is_err() {
             return;
         }
     }
 }
 
-async fn accept_one(listener: &tokio::net::TcpListener) -> std::net::TcpStream {
+/// The next connection that finds a place to wait in; others are told to come again.
+async fn accept_one(listener: &tokio::net::TcpListener, admission: &Arc<Admission>, shared: &Shared) -> Accepted {
     loop {
         let accepted = async {
-            let (stream, _) = listener.accept().await?;
+            let (stream, peer) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            stream.into_std()
+            Ok::<_, io::Error>((stream, peer.ip()))
         };
         match accepted.await {
-            Ok(stream) => return stream,
+            Ok((stream, address)) => match WaitingPlace::take(admission) {
+                Some(waiting) => match stream.into_std() {
+                    Ok(stream) => {
+                        let client = Client { address, admission: Arc::clone(admission), _waiting: waiting };
+                        return Accepted { stream, client };
+                    }
+                    Err(error) => tracing::warn!(%error, "connection could not be passed on"),
+                },
+                None => {
+                    shared.counters.sessions_refused.fetch_add(1, Ordering::Relaxed);
+                    refuse_at_the_door(&stream);
+                }
+            },
             Err(error) => {
                 // A client that left again, or no file descriptors: nothing to do but go on.
                 tracing::warn!(%error, "connection could not be accepted");

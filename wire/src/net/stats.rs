@@ -8,6 +8,7 @@ pub(crate) struct Counters {
     pub sessions_open: AtomicUsize,
     pub sessions_started: AtomicU64,
     pub sessions_refused: AtomicU64,
+    pub authentications_failed: AtomicU64,
     pub statements: AtomicU64,
     pub errors: AtomicU64,
     pub inline_reads: AtomicU64,
@@ -26,6 +27,8 @@ pub struct Stats {
     pub sessions_started: u64,
     /// Connections that found the limit reached (53300).
     pub sessions_refused: u64,
+    /// Connections refused for their encryption, address, certificate, user or password.
+    pub authentications_failed: u64,
     /// Query and Execute messages.
     pub statements: u64,
     /// ErrorResponses.
@@ -50,6 +53,7 @@ impl Counters {
             sessions_open: self.sessions_open.load(Ordering::Relaxed),
             sessions_started: load(&self.sessions_started),
             sessions_refused: load(&self.sessions_refused),
+            authentications_failed: load(&self.authentications_failed),
             statements: load(&self.statements),
             errors: load(&self.errors),
             inline_reads: load(&self.inline_reads),

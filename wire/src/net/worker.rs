@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection;
+use super::startup::Client;
 use super::stats::Counters;
-use crate::config::SessionLimits;
 use crate::execute::offload::Offloads;
 use crate::notify::hub::Hub;
 use crate::notify::mailbox::Listeners;
@@ -67,7 +67,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub stream: std::net::TcpStream,
-    pub limits: SessionLimits,
+    pub client: Client,
 }
 
 /// What the sessions of one thread share.
@@ -148,10 +148,10 @@ async fn serve(worker: &Rc<Worker>, mut inbox: mpsc::Receiver<Accepted>) {
             }
             () = worker.shared.shutdown.cancelled() => None,
         };
-        let Some(Accepted { stream, limits }) = accepted else { break };
+        let Some(Accepted { stream, client }) = accepted else { break };
         match TcpStream::from_std(stream) {
             Ok(stream) => {
-                sessions.spawn_local(connection::serve(stream, limits, Rc::clone(worker)));
+                sessions.spawn_local(connection::serve(stream, client, Rc::clone(worker)));
             }
             Err(error) => tracing::warn!(%error, "connection could not be registered"),
         }

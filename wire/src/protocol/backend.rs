@@ -46,6 +46,32 @@ pub(crate) fn authentication_ok(out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'R', 0, 0, 0, 8, 0, 0, 0, 0]);
 }
 
+/// The mechanisms the client may choose from, best first.
+pub(crate) fn authentication_sasl(out: &mut Vec<u8>, mechanisms: &[&str]) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&10_u32.to_be_bytes());
+        for mechanism in mechanisms {
+            text(out, mechanism);
+        }
+        out.push(0);
+    });
+}
+
+pub(crate) fn authentication_sasl_continue(out: &mut Vec<u8>, data: &str) {
+    authentication_data(out, 11, data);
+}
+
+pub(crate) fn authentication_sasl_final(out: &mut Vec<u8>, data: &str) {
+    authentication_data(out, 12, data);
+}
+
+fn authentication_data(out: &mut Vec<u8>, kind: u32, data: &str) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&kind.to_be_bytes());
+        out.extend_from_slice(data.as_bytes());
+    });
+}
+
 pub(crate) fn backend_key_data(out: &mut Vec<u8>, pid: i32, secret: i32) {
     message(out, b'K', |out| {
         out.extend_from_slice(&pid.to_be_bytes());

@@ -93,6 +93,20 @@ pub(crate) enum Frontend<'a> {
     Password,
 }
 
+/// The body of SASLInitialResponse: the mechanism that the client chose, and its first message.
+///
+/// # Errors
+/// 08P01 when the body does not hold what it must.
+pub(crate) fn decode_sasl_initial(body: &[u8]) -> Result<(&str, &[u8]), SqlError> {
+    let mut body = Body { rest: body };
+    let mechanism = body.text()?;
+    let len = usize::try_from(body.i32()?).map_err(|_| malformed())?;
+    if body.rest.len() != len {
+        return Err(malformed());
+    }
+    Ok((mechanism, body.rest))
+}
+
 /// Decodes a frame's body.
 ///
 /// # Errors

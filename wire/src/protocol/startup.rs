@@ -17,8 +17,10 @@ const GSSENC_REQUEST: u32 = 80_877_104;
 /// A packet of the start-up phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StartupPacket {
-    /// TLS or GSSAPI encryption asked for: answered `N`, then the client starts or leaves.
-    Encryption,
+    /// TLS asked for: answered `S` or `N`, then the client goes on or leaves.
+    Tls,
+    /// GSSAPI encryption asked for: answered `N`.
+    Gss,
     Cancel {
         pid: i32,
         secret: i32,
@@ -54,7 +56,8 @@ pub(crate) fn next_packet(input: &[u8]) -> Result<Option<(StartupPacket, usize)>
     };
     let (code, body) = split_u32(packet).ok_or_else(invalid_layout)?;
     let packet = match code {
-        SSL_REQUEST | GSSENC_REQUEST => StartupPacket::Encryption,
+        SSL_REQUEST => StartupPacket::Tls,
+        GSSENC_REQUEST => StartupPacket::Gss,
         CANCEL_REQUEST => {
             let (pid, rest) = split_u32(body).ok_or_else(invalid_layout)?;
             let (secret, _) = split_u32(rest).ok_or_else(invalid_layout)?;
@@ -202,9 +205,9 @@ mod tests {
     #[test]
     fn requests_are_told_apart() {
         let ssl = next_packet(&packet(SSL_REQUEST, b"")).expect("good").expect("whole");
-        assert_eq!(ssl, (StartupPacket::Encryption, 8));
+        assert_eq!(ssl, (StartupPacket::Tls, 8));
         let gss = next_packet(&packet(GSSENC_REQUEST, b"")).expect("good").expect("whole");
-        assert_eq!(gss.0, StartupPacket::Encryption);
+        assert_eq!(gss.0, StartupPacket::Gss);
         let cancel = next_packet(&packet(CANCEL_REQUEST, &[0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff])).expect("good");
         assert_eq!(cancel.expect("whole").0, StartupPacket::Cancel { pid: 7, secret: -1 });
     }

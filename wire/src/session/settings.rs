@@ -114,6 +114,12 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Says what the server has found out about the session: the value that RESET returns to.
+    pub(crate) fn set_fact(&mut self, name: &'static str, value: &str) {
+        Arc::make_mut(&mut self.base).insert(name, value.to_owned());
+        self.changed();
+    }
+
     /// The value as SHOW writes it; None for a name that is no parameter.
     pub fn value(&self, name: &str) -> Option<&str> {
         let Some(parameter) = guc::find(name) else {

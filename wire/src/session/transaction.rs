@@ -31,6 +31,15 @@ pub(crate) struct Mode {
     pub read_only: bool,
 }
 
+/// Who decides whether transactions are READ ONLY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadOnly {
+    /// The session, as in [`Mode`].
+    AsSaid,
+    /// Its listener: they always are, and nothing changes that (I11).
+    Always,
+}
+
 /// Changes to a mode; None leaves as is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ModeChange {
@@ -111,6 +120,7 @@ pub(crate) struct Transaction {
     savepoints: Vec<Savepoint>,
     /// Storage took the transaction away: no savepoint can bring it back.
     lost: bool,
+    read_only: ReadOnly,
 }
 
 #[derive(Debug)]
@@ -120,8 +130,15 @@ struct Savepoint {
 }
 
 impl Transaction {
-    pub(crate) fn new(mode: Mode) -> Self {
-        Self { status: Status::Idle, mode, queried: false, savepoints: Vec::new(), lost: false }
+    pub(crate) fn new(mode: Mode, read_only: ReadOnly) -> Self {
+        let mut new =
+            Self { status: Status::Idle, mode, queried: false, savepoints: Vec::new(), lost: false, read_only };
+        new.set_mode(mode);
+        new
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        self.mode = Mode { read_only: mode.read_only || self.read_only == ReadOnly::Always, ..mode };
     }
 
     pub(crate) fn ready_status(&self) -> ReadyStatus {
@@ -337,7 +354,7 @@ impl Transaction {
     fn open(&mut self, status: Status, mode: Mode) {
         self.close();
         self.status = status;
-        self.mode = mode;
+        self.set_mode(mode);
     }
 
     fn close(&mut self) {
@@ -358,6 +375,10 @@ impl Transaction {
             }
         }
         let read_only = change.read_only.unwrap_or(self.mode.read_only);
+        if self.read_only == ReadOnly::Always && !read_only {
+            let text = "cannot set transaction read-write mode on a read-only listener";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, text));
+        }
         if self.mode.read_only && !read_only {
             if !self.savepoints.is_empty() {
                 return Err(too_late("cannot set transaction read-write mode inside a read-only transaction"));
@@ -366,7 +387,7 @@ impl Transaction {
                 return Err(too_late("transaction read-write mode must be set before any query"));
             }
         }
-        self.mode = Mode { isolation, read_only };
+        self.set_mode(Mode { isolation, read_only });
         Ok(())
     }
 
@@ -438,7 +459,7 @@ mod tests {
     const NO_CHANGE: ModeChange = ModeChange { isolation: None, read_only: None };
 
     fn in_status(status: Status) -> Transaction {
-        let mut tx = Transaction::new(MODE);
+        let mut tx = Transaction::new(MODE, ReadOnly::AsSaid);
         match status {
             Status::Idle => {}
             Status::Implicit => assert!(tx.on_message(MODE)),

@@ -54,6 +54,13 @@ impl Node {
         client
     }
 
+    /// Adds a user without a password: trust lets everybody in.
+    pub(crate) fn add_user(&self, name: &str, role: storage::Role) {
+        let user = storage::User { role, verifier: None };
+        let change = storage::UserChange::Add { name: name.into(), user };
+        self.runtime.block_on(self.store.change_user(change)).expect("a new user");
+    }
+
     /// Applies a schema file.
     pub(crate) fn load_file(&self, text: &str) {
         let files = vec![storage::schema::SchemaFile { path: "a.sql".into(), text: text.into() }];
@@ -110,12 +117,17 @@ impl Client {
     }
 
     pub(crate) fn start(&mut self, parameters: &[(&str, &str)]) {
+        assert!(self.try_start(parameters), "send");
+    }
+
+    /// Whether the packet could be sent.
+    pub(crate) fn try_start(&mut self, parameters: &[(&str, &str)]) -> bool {
         let mut body = 0x3_0000_u32.to_be_bytes().to_vec();
         for (name, value) in parameters {
             body.extend_from_slice(format!("{name}\0{value}\0").as_bytes());
         }
         body.push(0);
-        self.send(&[&len(body.len()), &body[..]].concat());
+        self.stream.write_all(&[&len(body.len()), &body[..]].concat()).is_ok()
     }
 
     /// One byte outside of messages: the answer to a request for encryption.

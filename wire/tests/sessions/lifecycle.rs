@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use storage::Role;
 use wire::config::{Auth, ConfigError, ListenerConfig, SessionLimits};
 
 use crate::harness::{Client, Node, SLOW, field, query, wait_until};
@@ -81,6 +82,50 @@ fn the_limit_of_connections_is_told_and_a_place_is_given_back() {
 }
 
 #[test]
+fn the_last_places_are_kept_for_admins() {
+    let limits = SessionLimits { connections_max: 3, connections_reserved: 1, ..SessionLimits::default() };
+    let node = Node::start_with(limits, Duration::from_secs(5));
+    for (name, role) in [("reader", Role::ReadOnly), ("boss", Role::Admin)] {
+        node.add_user(name, role);
+    }
+    let start = |user| {
+        let mut client = Client::connect(node.address());
+        client.start(&[("user", user)]);
+        (client.until_ready(), client)
+    };
+    let [(first, _one), (second, _two)] = [start("reader"), start("reader")];
+    assert_eq!([first, second], ["Z(I)", "Z(I)"]);
+    assert_eq!(start("reader").0, "E(53300) end");
+    let (admin, _boss) = start("boss");
+    assert_eq!(admin, "Z(I)");
+    assert_eq!(start("boss").0, "E(53300) end");
+    node.stop();
+}
+
+#[test]
+fn strangers_who_wait_are_bounded_and_do_not_keep_others_out_for_good() {
+    let limits = SessionLimits { unauthenticated_max: 2, ..SessionLimits::default() };
+    let node = Node::start_with(limits, Duration::from_secs(5));
+    let inside = node.client();
+    wait_until("its place to be free", || {
+        let mut probe = Client::connect(node.address());
+        probe.start(&[("user", "ann")]);
+        probe.until_ready() == "Z(I)"
+    });
+    let silent = [Client::connect(node.address()), Client::connect(node.address())];
+    let mut third = Client::connect(node.address());
+    assert_eq!(third.until_ready(), "E(53300) end");
+    drop(silent);
+    wait_until("their places to be free", || {
+        let mut next = Client::connect(node.address());
+        // The refusal may come before the packet is sent.
+        next.try_start(&[("user", "ann")]) && next.until_ready() == "Z(I)"
+    });
+    drop(inside);
+    node.stop();
+}
+
+#[test]
 fn who_never_starts_is_disconnected() {
     let limits = SessionLimits { startup_time_max: Duration::from_millis(50), ..SessionLimits::default() };
     let node = Node::start_with(limits, Duration::from_secs(5));
@@ -147,9 +192,9 @@ fn an_idle_transaction_past_its_timeout_ends_the_session() {
 #[test]
 fn a_listener_for_strangers_must_be_asked_for() {
     let node = Node::start();
-    let config = ListenerConfig { auth: Auth::TrustOnLoopback, ..ListenerConfig::new(([0, 0, 0, 0], 0).into()) };
+    let config = ListenerConfig { auth: Auth::Scram, ..ListenerConfig::new(([0, 0, 0, 0], 0).into()) };
     let error = wire::serve(vec![config], &node.store, node.shutdown.clone()).expect_err("refused");
-    assert!(matches!(error, wire::ServeError::Config(ConfigError::UnprotectedAddress { .. })));
+    assert!(matches!(error, wire::ServeError::Config(ConfigError::Clear { .. })));
     node.stop();
 }
 
