@@ -64,6 +64,9 @@ pub enum ExecuteError {
     /// The disk is full; nothing was committed. SQLSTATE 53100.
     #[error("disk full: {message}")]
     DiskFull { message: String },
+    /// The schema changed after the statement was planned; nothing was done. To be planned again.
+    #[error("the schema has changed since the statement was planned")]
+    StalePlan,
     /// A bounded queue was full for as long as the caller may wait. SQLSTATE 53300.
     #[error("too many waiting statements")]
     QueueFull,

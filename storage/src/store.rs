@@ -128,8 +128,12 @@ pub enum Flow {
 pub struct SinkStop;
 
 /// Receives rows on the thread that runs the statement. On pool threads it may block (bounded channel); on the writer it
-/// must not: buffer, with a limit.
+/// must not: buffer, with a limit, or give a [`Room`] with it.
 pub type RowSink = Box<dyn FnMut(&Row<'_>) -> Result<Flow, SinkStop> + Send>;
+
+/// Waits until a sink's reader has room for more rows, at most that long; whether it has. Asked after each row of a statement in
+/// a lease, on the writer, which goes on watching the lease's limits between such waits.
+pub type Room = Box<dyn FnMut(Duration) -> bool + Send>;
 
 /// Cancels the statement that runs with it, and only that one. Cloned handles share the flag.
 #[derive(Debug, Clone, Default)]
@@ -285,7 +289,27 @@ impl Store {
         sink: RowSink,
     ) -> Result<Outcome, ExecuteError> {
         let (reply, answer) = oneshot::channel();
-        self.inner.mailbox.push(Command::Write(WriteJob { statement, durability, limits, sink, reply }));
+        let planned_for = None;
+        self.inner.mailbox.push(Command::Write(WriteJob { planned_for, statement, durability, limits, sink, reply }));
+        answer.await.unwrap_or(Err(ExecuteError::Closed))
+    }
+
+    /// As [`Self::write`], for a statement that depends on the schema it was planned for, such as one that fills in the defaults of
+    /// columns.
+    ///
+    /// # Errors
+    /// [`ExecuteError::StalePlan`] if the schema has another version than `planned_for` when the statement's turn comes.
+    pub async fn write_planned(
+        &self,
+        statement: Statement,
+        planned_for: u64,
+        durability: Durability,
+        limits: Limits,
+        sink: RowSink,
+    ) -> Result<Outcome, ExecuteError> {
+        let (reply, answer) = oneshot::channel();
+        let planned_for = Some(planned_for);
+        self.inner.mailbox.push(Command::Write(WriteJob { planned_for, statement, durability, limits, sink, reply }));
         answer.await.unwrap_or(Err(ExecuteError::Closed))
     }
 

@@ -1,10 +1,12 @@
 //! Integration tests: the real binary, real clients, real sockets.
 
 mod admin;
+mod anomalies;
 mod configuration;
 mod describe;
 mod kill_9;
 mod limits;
+mod memory;
 mod newcomer;
 mod pgbench;
 mod reload;

@@ -203,6 +203,17 @@ impl Node {
         self.setup.path(name)
     }
 
+    /// Bytes of memory it has at this moment.
+    ///
+    /// # Panics
+    /// If the system does not tell.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the node runs");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+        let kib: u64 = resident.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib * 1024
+    }
+
     /// Sends a signal, by its name.
     ///
     /// # Panics

@@ -85,6 +85,8 @@ pub struct SqlAction {
     pub repeatable: bool,
     /// Must run on the pool from the start (whole-table scans known to be long).
     pub offload: bool,
+    /// `FOR UPDATE` and its like.
+    pub row_lock: Option<RowLock>,
     /// Calls functions that act on the session: notifications, settings, advisory locks.
     pub calls_session: bool,
     /// The parameters that stand somewhere as [`Slot::LooseParameter`].
@@ -101,6 +103,15 @@ pub struct SqlStep {
     pub uses_catalog: bool,
     /// The columns of its rows; 0 if it gives none.
     pub width: usize,
+}
+
+/// Rows that a query reads are to stay as they are until the end of the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLock {
+    /// The statement in 25006: `SELECT FOR UPDATE`, ..
+    pub statement: &'static str,
+    /// Not to wait for others.
+    pub nowait: bool,
 }
 
 /// A read with the slots of its INSERT that yields the first key that the table has already; further columns mean nothing.
@@ -236,6 +247,14 @@ pub enum Utility {
         name: String,
         arguments: Vec<Option<String>>,
     },
+    /// Open a cursor.
+    Declare(Cursor),
+    /// `None`: all rows. MOVE skips them.
+    Fetch {
+        name: String,
+        rows: Option<u64>,
+        moves: bool,
+    },
     Listen(String),
     /// `None`: all channels.
     Unlisten(Option<String>),
@@ -245,6 +264,18 @@ pub enum Utility {
     },
     /// Accepted without effect: CHECKPOINT, LOCK TABLE inside a transaction, ..
     NoOperation,
+}
+
+/// `DECLARE name CURSOR FOR text`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub name: String,
+    pub binary: bool,
+    /// It outlives its transaction.
+    pub hold: bool,
+    pub text: String,
+    /// Where the query begins in the statement, in bytes.
+    pub at: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

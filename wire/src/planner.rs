@@ -16,7 +16,8 @@ use crate::emit::{self, LiteralUse};
 use crate::error::SqlError;
 use crate::ir;
 use crate::plan::{
-    Access, Action, DuplicateProbe, Plan, Planned, ResultColumn, SessionValue, Slot, SqlAction, SqlStep, Tag, Utility,
+    Access, Action, Cursor, DuplicateProbe, Plan, Planned, ResultColumn, SessionValue, Slot, SqlAction, SqlStep, Tag,
+    Utility,
 };
 use crate::session::settings::Formats;
 use crate::sql::ast::Statement;
@@ -226,6 +227,9 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         return Ok(Made { plan: Arc::new(plan), literals: Vec::new(), pinned: None });
     }
     let (statement, lifted) = parse::statement(source, tokens)?;
+    if let Statement::Utility(Utility::Declare(cursor), tag) = &statement {
+        return declaration(cursor, tag, declared, env);
+    }
     if let Some(plan) = unbound(&statement)? {
         return Ok(Made { plan: Arc::new(plan), literals: Vec::new(), pinned: None });
     }
@@ -296,6 +300,7 @@ fn make(source: &str, tokens: &[Token], literals: &[Token], declared: &[u32], en
         uses_catalog,
         repeatable: access == Access::Read && !bound.facts.volatile,
         offload: false,
+        row_lock: bound.facts.row_lock,
         calls_session,
         duplicate_probe,
     };
@@ -343,6 +348,32 @@ fn key_columns(table: &Table) -> Vec<(String, u32)> {
         table.columns.get(*index).map(|column| (column.name.clone(), crate::catalog::reported_type(column).oid))
     };
     table.primary_key.iter().filter_map(column).collect()
+}
+
+/// DECLARE has the parameters of its query. The query itself is planned when the cursor is opened.
+fn declaration(cursor: &Cursor, tag: &'static str, declared: &[u32], env: &Env<'_>) -> Result<Made, SqlError> {
+    let shifted = |mut error: SqlError| {
+        error.position = error.position.map(|position| position + cursor.at);
+        error
+    };
+    let tokens = lexer::tokens(&cursor.text).map_err(shifted)?;
+    let literals: Vec<Token> = tokens.iter().filter(|token| token.kind.is_literal()).copied().collect();
+    let query = make(&cursor.text, &tokens, &literals, declared, env).map_err(shifted)?;
+    let reads = match &query.plan.action {
+        Action::Sql(sql) => sql.access == Access::Read,
+        Action::Ddl(_) | Action::Utility(_) | Action::Refused(_) | Action::Empty => false,
+    };
+    if !reads {
+        let text = "DECLARE CURSOR must not contain data-modifying statements in WITH";
+        return Err(SqlError::unsupported(text).at(cursor.at));
+    }
+    let plan = Plan {
+        action: Action::Utility(Utility::Declare(cursor.clone())),
+        tag: Tag::Fixed(tag),
+        param_types: query.plan.param_types.clone(),
+        columns: Vec::new(),
+    };
+    Ok(Made { plan: Arc::new(plan), literals: Vec::new(), pinned: None })
 }
 
 /// Statements that need no schema.

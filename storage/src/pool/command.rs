@@ -11,7 +11,7 @@ use crate::error::{DdlError, ExecuteError, SchemaError, UserError};
 use crate::schema::ddl::{Ddl, DdlOutcome};
 use crate::schema::model::Schema;
 use crate::schema::{Report, SchemaFile};
-use crate::store::{Durability, Limits, Outcome, RowSink, Statement};
+use crate::store::{Durability, Limits, Outcome, Room, RowSink, Statement};
 use crate::users::UserChange;
 
 /// Where an answer goes. A caller that dropped its future simply does not get it.
@@ -24,6 +24,8 @@ pub(crate) fn answer<T, E>(reply: oneshot::Sender<Result<T, E>>, result: Result<
 
 /// One autocommit write: a member of the next group commit.
 pub(crate) struct WriteJob {
+    /// The schema's version that the statement was planned for; `None`: any will do.
+    pub(crate) planned_for: Option<u64>,
     pub(crate) statement: Statement,
     pub(crate) durability: Durability,
     pub(crate) limits: Limits,
@@ -66,6 +68,7 @@ pub(crate) enum LeaseOp {
         limits: Limits,
         abandoned: Abandoned,
         sink: RowSink,
+        room: Option<Room>,
         reply: Reply<Outcome>,
     },
     Ddl {

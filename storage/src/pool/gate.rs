@@ -134,6 +134,11 @@ impl Gate {
         Ok(gate)
     }
 
+    /// What the armed statement's own limits say, asked while it waits outside of SQLite.
+    pub(crate) fn reason(&self, now: Instant) -> Option<Stop> {
+        self.state().reason(now)
+    }
+
     /// Prepares a client's statement, or takes it from the connection's cache.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::mailbox::{Mailbox, PushOpError};
 use crate::error::{DdlError, ExecuteError};
 use crate::schema::ddl::{Ddl, DdlOutcome};
 use crate::schema::model::Schema;
-use crate::store::{Durability, Limits, Outcome, RowSink, Statement};
+use crate::store::{Durability, Limits, Outcome, Room, RowSink, Statement};
 
 /// An open transaction on the writer. Dropping it rolls back.
 ///
@@ -75,9 +75,31 @@ impl Lease {
     /// statement was an interrupted write: SQLite then undoes the whole transaction and the lease is lost. Dropping the
     /// future interrupts the statement.
     pub async fn run(&mut self, statement: Statement, limits: Limits, sink: RowSink) -> Result<Outcome, ExecuteError> {
+        self.run_with(statement, limits, sink, None).await
+    }
+
+    /// As [`Self::run`], with a reader that may be slow: the statement waits for `room` between its rows. While others wait for the
+    /// writer, that wait counts as idling.
+    pub async fn run_streaming(
+        &mut self,
+        statement: Statement,
+        limits: Limits,
+        sink: RowSink,
+        room: Room,
+    ) -> Result<Outcome, ExecuteError> {
+        self.run_with(statement, limits, sink, Some(room)).await
+    }
+
+    async fn run_with(
+        &mut self,
+        statement: Statement,
+        limits: Limits,
+        sink: RowSink,
+        room: Option<Room>,
+    ) -> Result<Outcome, ExecuteError> {
         let abandoned = Abandoned::default();
         let guard = abandoned.guard();
-        let result = self.call(|reply| LeaseOp::Run { statement, limits, abandoned, sink, reply }).await;
+        let result = self.call(|reply| LeaseOp::Run { statement, limits, abandoned, sink, room, reply }).await;
         guard.defuse();
         result
     }

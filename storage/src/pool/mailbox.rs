@@ -305,7 +305,17 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         let statement = Statement { sql: Arc::from("SELECT 1"), params: Vec::new(), uses_catalog: false };
         let sink = Box::new(|_: &crate::store::Row<'_>| Ok(Flow::Continue));
-        (Command::Write(WriteJob { statement, durability: Durability::Fsynced, limits, sink, reply }), answer)
+        (
+            Command::Write(WriteJob {
+                planned_for: None,
+                statement,
+                durability: Durability::Fsynced,
+                limits,
+                sink,
+                reply,
+            }),
+            answer,
+        )
     }
 
     fn lease() -> Command {

@@ -2,22 +2,23 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::command::{LeaseJob, LeaseOp, Reply, answer, expired};
-use super::gate::Abandoned;
+use super::gate::{Abandoned, Gate};
 use super::lease::Lease;
-use super::mailbox::{LeaseClock, NextOp};
+use super::mailbox::{EXPIRY_INTERVAL, LeaseClock, Mailbox, NextOp};
 use super::savepoint::SavepointStack;
-use super::shared::Counters;
+use super::shared::{Counters, Shared};
 use super::time;
 use super::writer::{Failure, Writer, is_fatal};
 use crate::error::{DdlError, ExecuteError, LeaseLoss};
 use crate::schema::ddl::{Ddl, DdlOutcome};
 use crate::schema::execute_ddl;
 use crate::schema::model::Schema;
-use crate::store::{Durability, Limits, Outcome, RowSink, Statement};
+use crate::store::{Durability, Limits, Outcome, Room, Row, RowSink, SinkStop, Statement};
 
 /// The savepoint that undoes a statement whose rows its reader refused. The client's own names never look like this.
 const STATEMENT_SAVEPOINT: &str = "statement";
@@ -28,6 +29,47 @@ struct Transaction {
     changed: bool,
     savepoints: SavepointStack,
     clock: LeaseClock,
+}
+
+/// Who takes a statement's rows.
+struct Rows {
+    sink: RowSink,
+    room: Option<Room>,
+}
+
+/// What may end a statement that waits for its reader.
+struct RoomWatch {
+    gate: Gate,
+    mailbox: Arc<Mailbox>,
+    shared: Arc<Shared>,
+    clock: LeaseClock,
+}
+
+impl RoomWatch {
+    /// Waits for room. Gives the reason if the statement has to end instead.
+    fn wait(&self, room: &mut Room) -> Option<ExecuteError> {
+        if room(Duration::ZERO) {
+            return None;
+        }
+        let clock = LeaseClock { idle_since: time::now(), ..self.clock };
+        loop {
+            let now = time::now();
+            if let Some(stop) = self.gate.reason(now) {
+                return Some(stop.into());
+            }
+            if self.shared.is_closing() {
+                return Some(ExecuteError::Closed);
+            }
+            self.mailbox.expire(now);
+            let loss = if self.mailbox.len() > 0 { clock.loss(now) } else { None };
+            if let Some(loss) = loss {
+                return Some(ExecuteError::LeaseLost(loss));
+            }
+            if room(EXPIRY_INTERVAL) {
+                return None;
+            }
+        }
+    }
 }
 
 /// How a transaction ends: the error its holder gets from later calls, if it did not end by its own wish.
@@ -106,8 +148,9 @@ impl Writer {
 
     fn op(&mut self, transaction: &mut Transaction, op: LeaseOp) -> End {
         match op {
-            LeaseOp::Run { statement, limits, abandoned, sink, reply } => {
-                let result = self.statement(transaction, &statement, &limits, &abandoned, sink);
+            LeaseOp::Run { statement, limits, abandoned, sink, room, reply } => {
+                let rows = Rows { sink, room };
+                let result = self.statement(transaction, &statement, &limits, &abandoned, rows);
                 self.after(result, reply)
             }
             LeaseOp::Ddl { ddl, reply } => self.ddl(transaction, &ddl, reply),
@@ -173,7 +216,7 @@ impl Writer {
         statement: &Statement,
         limits: &Limits,
         abandoned: &Abandoned,
-        mut sink: RowSink,
+        rows: Rows,
     ) -> Result<Outcome, ExecuteError> {
         // A write that returns rows has made all its changes before its reader can refuse the first of them.
         let guarded = self.returns_from_write(statement)?;
@@ -181,7 +224,21 @@ impl Writer {
             self.batch(&format!("SAVEPOINT {STATEMENT_SAVEPOINT}"))?;
         }
         let schema = Arc::clone(&transaction.schema);
-        let result = self.run(statement, limits, Some(abandoned), &schema, &mut *sink);
+        let Rows { mut sink, mut room } = rows;
+        let watch = RoomWatch {
+            gate: self.gate.clone(),
+            mailbox: Arc::clone(&self.mailbox),
+            shared: Arc::clone(&self.shared),
+            clock: transaction.clock,
+        };
+        let mut given_up = None;
+        let mut on_row = |row: &Row<'_>| {
+            let flow = sink(row)?;
+            given_up = room.as_mut().and_then(|room| watch.wait(room));
+            if given_up.is_some() { Err(SinkStop) } else { Ok(flow) }
+        };
+        let result = self.run(statement, limits, Some(abandoned), &schema, &mut on_row);
+        let result = given_up.map_or(result, Err);
         if guarded && !self.engine.connection().is_autocommit() {
             if result.is_err() {
                 self.batch(&format!("ROLLBACK TO {STATEMENT_SAVEPOINT}"))?;

@@ -211,6 +211,9 @@ impl Writer {
 
     /// One autocommit write as a version of the open group; its outcome and the hash of its rows.
     fn member(&mut self, job: &mut WriteJob) -> Result<(Outcome, u64), Failure> {
+        if job.planned_for.is_some_and(|version| version != self.shared.schema().version) {
+            return Err(Failure::Alone(ExecuteError::StalePlan));
+        }
         let mut rows = RowsHash::default();
         let sink = &mut job.sink;
         let mut on_row = |row: &Row<'_>| {

@@ -44,6 +44,7 @@ use storage::schema::model::PgType;
 
 use crate::error::SqlError;
 use crate::ir;
+use crate::plan::RowLock;
 use crate::planner::{Env, NO_PARAMETERS};
 use crate::sql::ast::{self, LiteralRef};
 use crate::sql::lexer::Token;
@@ -92,6 +93,8 @@ pub(crate) struct Facts {
     pub(crate) volatile: bool,
     /// Reads an attached catalog.
     pub(crate) uses_catalog: bool,
+    /// Locks the rows it reads.
+    pub(crate) row_lock: Option<RowLock>,
 }
 
 /// A bound statement and what binding found out.

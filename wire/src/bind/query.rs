@@ -7,6 +7,7 @@ use super::{Binder, plain};
 use crate::error::SqlError;
 use crate::function::CastContext;
 use crate::ir::{Body, Cte, Expr, Node, OrderItem, OrderKey, Output, Query, Select};
+use crate::plan::RowLock;
 use crate::sql::ast::{self, Distinct, ExprKind, LiteralKind, SetOperator};
 use crate::types::{Representation, oid};
 
@@ -37,8 +38,7 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    /// FOR UPDATE and its like lock nothing here (a transaction that writes has the writer to itself), but where PostgreSQL
-    /// refuses them they are refused.
+    /// FOR UPDATE and its like are refused where PostgreSQL refuses them, and noted for the plan.
     fn check_locking(&mut self, locking: &ast::Locking, query: &ast::Query) -> Result<(), SqlError> {
         let strength = locking.strength;
         let refused = |with: &str| Err(SqlError::unsupported(format!("{strength} is not allowed with {with}")));
@@ -72,6 +72,13 @@ impl Binder<'_> {
                 return Err(SqlError::new("42P01", message).at(name.at()));
             }
         }
+        let statement = match strength {
+            "FOR UPDATE" => "SELECT FOR UPDATE",
+            "FOR NO KEY UPDATE" => "SELECT FOR NO KEY UPDATE",
+            "FOR SHARE" => "SELECT FOR SHARE",
+            _ => "SELECT FOR KEY SHARE",
+        };
+        self.facts.row_lock = Some(RowLock { statement, nowait: locking.nowait });
         Ok(())
     }
 

@@ -35,6 +35,8 @@ pub fn from_execute(error: &ExecuteError, schema: &Schema) -> SqlError {
                 .detail(message.clone())
                 .hint("Free disk space and restart the node.")
         }
+        // The session plans it again; a client sees this if the schema changes each time.
+        ExecuteError::StalePlan => SqlError::new(sqlstate::INTERNAL_ERROR, "the plan is for another schema"),
         ExecuteError::QueueFull => SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "too many statements are waiting")
             .hint("Retry later, or use fewer clients at once."),
         ExecuteError::Closed => {

@@ -45,9 +45,19 @@ impl Executor {
         let plan = &statement.planned.plan;
         let params = values::decode_params(bind, plan, self.settings.formats())?;
         let columns = self.columns(&statement.planned)?;
-        let formats = widen_formats(&bind.result_formats, columns.plan.columns.len(), FormatsOf::Columns)?;
-        let portal =
-            Portal { statement, statement_name: bind.statement.to_owned(), params, formats, state: State::Ready };
+        let formats = match self.fetched_formats(&statement.planned.plan) {
+            Some(formats) => formats,
+            None => widen_formats(&bind.result_formats, columns.plan.columns.len(), FormatsOf::Columns)?,
+        };
+        let portal = Portal {
+            statement,
+            statement_name: bind.statement.to_owned(),
+            params,
+            number: 0,
+            hold: false,
+            formats,
+            state: State::Ready,
+        };
         self.portals.insert(bind.portal, portal)
     }
 
@@ -85,8 +95,11 @@ impl Executor {
         }
     }
 
-    /// The plan whose columns a statement returns: for EXECUTE that of the statement it names.
+    /// The plan whose columns a statement returns: for EXECUTE that of the statement it names, for FETCH that of its cursor.
     fn columns(&mut self, planned: &Planned) -> Result<Planned, SqlError> {
+        if let Some(plan) = self.fetched_plan(&planned.plan)? {
+            return Ok(Planned { plan, literals: Vec::new() });
+        }
         Ok(self.executed_statement(planned)?.map_or_else(|| planned.clone(), |inner| inner.planned.clone()))
     }
 

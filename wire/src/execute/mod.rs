@@ -4,6 +4,7 @@
 //! storage and the client's socket.
 
 pub(crate) mod clock;
+mod cursor;
 pub(crate) mod effects;
 pub(crate) mod executor;
 mod extended;

@@ -1,11 +1,16 @@
 //! Result rows to DataRow messages, and the buffers they cross threads in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
 
 use storage::ValueRef;
-use storage::store::{Flow, Row, RowSink, SinkStop};
+use storage::store::{Flow, Room, Row, RowSink, SinkStop};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
+use super::clock;
 use super::outbox::CHUNK_SIZE;
 use super::values;
 use crate::error::{SqlError, sqlstate};
@@ -99,7 +104,8 @@ struct Inner {
 }
 
 impl Gathered {
-    /// A sink that keeps all rows, up to `size_max` bytes: for the writer, which must not wait for a client.
+    /// A sink that keeps all rows, up to `size_max` bytes: for a group commit, which must not wait for a client, and for results
+    /// that are sent when their statement has ended.
     pub(crate) fn buffering_sink(&self, encoder: RowEncoder, size_max: usize) -> RowSink {
         let inner = self.inner.clone();
         Box::new(move |row| {
@@ -130,6 +136,42 @@ impl Gathered {
         })
     }
 
+    /// A sink for a statement in a lease, and the wait for room that its thread does between rows, because it has to watch over
+    /// what its holder may cost others meanwhile. The last, partial chunk is taken with [`Self::take`].
+    pub(crate) fn yielding_sink(&self, encoder: RowEncoder, chunks: mpsc::Sender<Vec<u8>>) -> (RowSink, Room) {
+        let inner = self.inner.clone();
+        // The chunk that found no room.
+        let left: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
+        let (kept, sender) = (left.clone(), chunks.clone());
+        let sink = Box::new(move |row: &Row<'_>| {
+            let mut inner = lock(&inner);
+            encode_into(&mut inner, &encoder, row)?;
+            if inner.bytes.len() >= CHUNK_SIZE {
+                let chunk = std::mem::take(&mut inner.bytes);
+                match sender.try_send(chunk) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(chunk)) => {
+                        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(chunk)
+                    }
+                    // The receiver is gone when the client is.
+                    Err(TrySendError::Closed(_)) => return Err(SinkStop),
+                }
+            }
+            Ok(Flow::Continue)
+        });
+        let room = Box::new(move |patience| {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            match left.take() {
+                Some(chunk) => {
+                    *left = hand_over(&chunks, chunk, patience);
+                    left.is_none()
+                }
+                None => true,
+            }
+        });
+        (sink, room)
+    }
+
     /// What was encoded and not handed over.
     pub(crate) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut lock(&self.inner).bytes)
@@ -138,6 +180,39 @@ impl Gathered {
     /// Why the sink stopped the statement.
     pub(crate) fn take_error(&self) -> Option<SqlError> {
         lock(&self.inner).error.take()
+    }
+}
+
+/// Waits on this thread, which runs no tasks, for room in the channel. Gives the chunk back when the time is up.
+fn hand_over(chunks: &mpsc::Sender<Vec<u8>>, chunk: Vec<u8>, patience: Duration) -> Option<Vec<u8>> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut room = std::pin::pin!(chunks.reserve());
+    let end = clock::now() + patience;
+    loop {
+        match room.as_mut().poll(&mut cx) {
+            Poll::Ready(Ok(permit)) => {
+                permit.send(chunk);
+                return None;
+            }
+            // The receiver is gone; the sink says so at the next row.
+            Poll::Ready(Err(_)) => return None,
+            Poll::Pending => {}
+        }
+        let left = end.saturating_duration_since(clock::now());
+        if left.is_zero() {
+            return Some(chunk);
+        }
+        std::thread::park_timeout(left);
+    }
+}
+
+/// Wakes a thread that waits for a future.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -154,9 +229,9 @@ fn encode_into(inner: &mut Inner, encoder: &RowEncoder, row: &Row<'_>) -> Result
 pub(crate) fn result_too_big(size_max: usize) -> SqlError {
     SqlError::new(
         sqlstate::PROGRAM_LIMIT_EXCEEDED,
-        format!("result is larger than {size_max} bytes, the most that is kept for a transaction that writes"),
+        format!("result is larger than {size_max} bytes, the most that is kept until it can be sent"),
     )
-    .hint("Read large results before the first write of the transaction, or outside of it.")
+    .hint("Fetch it whole, or outside of a transaction.")
 }
 
 /// A panic while encoding leaves whole rows before it; what follows is never sent, as the statement fails.

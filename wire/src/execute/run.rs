@@ -8,6 +8,7 @@ use storage::error::ExecuteError;
 use storage::store::{Flow, Limits, Outcome, Row, SinkStop};
 use storage::{Ddl, Statement, Value};
 
+use super::cursor::Fetch;
 use super::effects::After;
 use super::executor::{Executor, Failure, Job, result_type_changed};
 use super::route::{Route, Situation, route};
@@ -15,7 +16,7 @@ use super::rows::{Gathered, RowEncoder};
 use super::stream::{RowStream, StreamError};
 use super::transact::Backend;
 use crate::error::{SqlError, report, sqlstate};
-use crate::plan::{Access, Action, Planned, SessionValue, Slot, SqlAction, Tag};
+use crate::plan::{Access, Action, Planned, SessionValue, Slot, SqlAction, Tag, Utility};
 use crate::protocol::Format;
 use crate::protocol::backend::Severity;
 use crate::session::calls::OpenCalls;
@@ -82,6 +83,11 @@ impl Executor {
                 self.decide(&Command::Statement(Class::Read))?;
                 Err((**error).clone().into())
             }
+            Action::Utility(Utility::Declare(cursor)) => self.declare(cursor, &execution).await,
+            Action::Utility(Utility::Fetch { name, rows, moves }) => {
+                let fetch = Fetch { name, rows: *rows, moves: *moves };
+                self.fetch_cursor(fetch, &execution.formats, execution.job).await
+            }
             Action::Utility(utility) => self.run_utility(utility, plan).await,
             Action::Ddl(ddl) => {
                 self.decide(&Command::Statement(ddl_class(ddl, &plan.tag)))?;
@@ -91,7 +97,7 @@ impl Executor {
             }
             Action::Sql(sql) => {
                 let class = match sql.access {
-                    Access::Read => Class::Read,
+                    Access::Read => sql.row_lock.map_or(Class::Read, |lock| Class::Write(lock.statement)),
                     Access::Write => Class::Write(write_name(&plan.tag)),
                 };
                 self.decide(&Command::Statement(class))?;
@@ -180,12 +186,18 @@ impl Executor {
             formats: execution.formats.clone(),
             settings: self.settings.formats().clone(),
         };
+        // A statement alone has nothing to keep rows locked for.
+        let locks = sql.row_lock.filter(|_| !execution.alone);
+        if let Some(lock) = locks {
+            self.take_row_lock(lock, execution.job).await?;
+        }
         let situation = Situation {
-            access: sql.access,
+            access: if locks.is_some() { Access::Write } else { sql.access },
             isolation: self.tx.mode().isolation,
             held: self.held.held(),
             // Notifications are in the order of commits only for those who hold the writer.
-            alone: execution.alone && !sql.calls_session,
+            // In a group nobody watches how long a write waits for the writer.
+            alone: execution.alone && !sql.calls_session && self.settings.timeouts().lock.is_none(),
             repeatable: sql.repeatable,
             offload: sql.offload,
             limited: execution.max_rows.is_some(),
@@ -210,7 +222,7 @@ impl Executor {
                 if self.is_stale(execution) {
                     return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the plan is for another schema").into());
                 }
-                self.run_on_lease(statement, encoder, execution).await
+                self.run_on_lease(statement, encoder, execution, sql.calls_session).await
             }
             Route::GroupCommit => self.run_in_group(statement, encoder, execution).await,
         }
@@ -335,7 +347,13 @@ impl Executor {
             let sent = stream.send_all(&mut self.outbox).await.map_err(|error| self.stream_failure(error))?;
             return Ok(Progress::Complete(tag_text(tag, Outcome { rows: sent, changes: stream.changes })));
         };
-        let fetch = stream.fetch(limit, &mut self.outbox.buf);
+        let fetch = async {
+            if limit == 0 {
+                // A cursor sees the data of its declaration.
+                stream.prime().await?;
+            }
+            stream.fetch(limit, &mut self.outbox.buf).await
+        };
         let fetched = match job.deadline {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), fetch)
                 .await
@@ -349,7 +367,7 @@ impl Executor {
         Ok(Progress::Complete(tag_text(tag, Outcome { rows: fetched as u64, changes: stream.changes })))
     }
 
-    fn stream_failure(&mut self, error: StreamError) -> Failure {
+    pub(super) fn stream_failure(&mut self, error: StreamError) -> Failure {
         match error {
             StreamError::Encode(error) => error.into(),
             StreamError::Gone => Failure::Gone,
@@ -388,14 +406,28 @@ impl Executor {
         statement: Statement,
         encoder: RowEncoder,
         execution: &Execution<'_>,
+        keep_rows: bool,
     ) -> Result<Progress, Failure> {
-        let gathered = Gathered::default();
-        let sink = gathered.buffering_sink(encoder, self.buffered_result_size_max);
         let Backend::Lease(lease) = &mut self.held else {
             return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the writer was not taken").into());
         };
-        let result = lease.run(statement, execution.job.limits(), sink).await;
-        self.finish(result, &gathered, execution).await
+        let limits = execution.job.limits();
+        // The statements between the fetches of a portal need the writer too, so its rows are kept.
+        if keep_rows || execution.max_rows.is_some() || execution.planned.plan.columns.is_empty() {
+            let gathered = Gathered::default();
+            let sink = gathered.buffering_sink(encoder, self.buffered_result_size_max);
+            let result = lease.run(statement, limits, sink).await;
+            return self.finish(result, &gathered, execution).await;
+        }
+        let interrupt = limits.interrupt.clone();
+        let mut stream = RowStream::in_lease(encoder, interrupt, |sink, room| {
+            Box::pin(lease.run_streaming(statement, limits, sink, room))
+        });
+        let sent = stream.send_all(&mut self.outbox).await;
+        let changes = stream.changes;
+        drop(stream);
+        let rows = sent.map_err(|error| self.stream_failure(error))?;
+        Ok(Progress::Complete(tag_text(&execution.planned.plan.tag, Outcome { rows, changes })))
     }
 
     async fn run_in_group(
@@ -408,7 +440,8 @@ impl Executor {
         self.worker.shared.counters.group_writes.fetch_add(1, Ordering::Relaxed);
         let gathered = Gathered::default();
         let sink = gathered.buffering_sink(encoder, self.buffered_result_size_max);
-        let result = self.worker.store.write(statement, self.durability(), execution.job.limits(), sink).await;
+        let (version, limits) = (execution.source.schema_version, execution.job.limits());
+        let result = self.worker.store.write_planned(statement, version, self.durability(), limits, sink).await;
         self.finish(result, &gathered, execution).await
     }
 

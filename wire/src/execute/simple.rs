@@ -77,9 +77,13 @@ impl Executor {
             Some((inner, arguments)) => (&inner.planned, &arguments[..], Source::from(&**inner)),
             None => (planned, &[][..], source),
         };
-        let columns = &planned.plan.columns;
-        let formats: Arc<[Format]> = widen_formats(&[], columns.len(), FormatsOf::Columns)?;
-        if planned.plan.returns_rows() {
+        let fetched = self.fetched_plan(&planned.plan)?;
+        let columns = &fetched.as_ref().unwrap_or(&planned.plan).columns;
+        let formats: Arc<[Format]> = match self.fetched_formats(&planned.plan) {
+            Some(formats) => formats,
+            None => widen_formats(&[], columns.len(), FormatsOf::Columns)?,
+        };
+        if fetched.is_some() || planned.plan.returns_rows() {
             backend::row_description(&mut self.outbox.buf, columns, &formats);
         }
         // If others wrote before it, the writer is held, and being the last changes nothing.

@@ -1,7 +1,8 @@
 //! A result that is produced while it is sent, or fetched by parts.
 //!
-//! The pool thread fills a bounded channel of chunks and waits when it is full, so a result of any size takes
-//! [`CHUNKS_MAX`] + 2 chunks of memory. Dropping the stream stops its statement.
+//! The thread that runs the statement fills a bounded channel of chunks and waits when it is full, so a result of any size takes
+//! [`CHUNKS_MAX`] + 2 chunks of memory. In a lease that wait counts as idling in the transaction: while others want to write,
+//! a client that does not read loses it. Dropping the stream stops its statement.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,12 +10,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use storage::store::{Interrupt, Limits, Outcome, RowSink};
+use storage::store::{Interrupt, Limits, Outcome, Room, RowSink};
 use storage::{Statement, Store, error::ExecuteError};
 use tokio::sync::mpsc;
 
 use super::outbox::Outbox;
-use super::rows::{Gathered, RowEncoder, take_rows};
+use super::rows::{Gathered, RowEncoder, result_too_big, take_rows};
 use crate::error::SqlError;
 
 /// Chunks between a pool thread and its session. Full: the pool thread waits.
@@ -29,7 +30,7 @@ pub(crate) struct RowStream<'a> {
     pending: VecDeque<Vec<u8>>,
     /// What stops the statement behind the stream.
     pub interrupt: Interrupt,
-    /// Rows that a write behind the stream changed.
+    /// Rows that a write behind the stream changed, once it has ended.
     pub changes: u64,
 }
 
@@ -75,6 +76,27 @@ impl<'a> RowStream<'a> {
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         let gathered = Gathered::default();
         let statement = run(gathered.streaming_sink(encoder, sender));
+        Self::running(statement, chunks, gathered, interrupt)
+    }
+
+    /// The rows of the statement that `run` starts in a lease, with the sink and the wait for room that it is given.
+    pub(crate) fn in_lease(
+        encoder: RowEncoder,
+        interrupt: Interrupt,
+        run: impl FnOnce(RowSink, Room) -> Running<'a>,
+    ) -> Self {
+        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+        let gathered = Gathered::default();
+        let (sink, room) = gathered.yielding_sink(encoder, sender);
+        Self::running(run(sink, room), chunks, gathered, interrupt)
+    }
+
+    fn running(
+        statement: Running<'a>,
+        chunks: mpsc::Receiver<Vec<u8>>,
+        gathered: Gathered,
+        interrupt: Interrupt,
+    ) -> Self {
         Self {
             source: Source::Running { statement, chunks, gathered },
             pending: VecDeque::new(),
@@ -108,6 +130,34 @@ impl<'a> RowStream<'a> {
             Source::Failed(error) => Err(error),
             Source::Ended | Source::Running { .. } => Ok(self.pending.pop_front()),
         }
+    }
+
+    /// Waits for the statement's first rows, or its end.
+    ///
+    /// # Errors
+    /// As [`Self::next_chunk`].
+    pub(crate) async fn prime(&mut self) -> Result<(), StreamError> {
+        if let Some(chunk) = self.next_chunk().await? {
+            self.pending.push_front(chunk);
+        }
+        Ok(())
+    }
+
+    /// Takes all rows that are left into memory, so that nothing runs behind the stream any more.
+    ///
+    /// # Errors
+    /// As [`Self::next_chunk`], and 54000 for more than `size_max` bytes.
+    pub(crate) async fn keep_whole(&mut self, size_max: usize) -> Result<(), StreamError> {
+        let (mut kept, mut size) = (VecDeque::new(), 0);
+        while let Some(chunk) = self.next_chunk().await? {
+            size += chunk.len();
+            if size > size_max {
+                return Err(StreamError::Encode(result_too_big(size_max)));
+            }
+            kept.push_back(chunk);
+        }
+        self.pending = kept;
+        Ok(())
     }
 
     /// Lets the statement behind a suspended stream come to its end, also when storage takes it away: its channel must close
@@ -150,7 +200,8 @@ impl<'a> RowStream<'a> {
         match (gathered.take_error(), result) {
             (Some(error), _) => self.source = Source::Failed(StreamError::Encode(error)),
             (None, Err(error)) => self.source = Source::Failed(StreamError::Storage(error)),
-            (None, Ok(_)) => {
+            (None, Ok(outcome)) => {
+                self.changes = outcome.changes;
                 while let Ok(chunk) = chunks.try_recv() {
                     self.pending.push_back(chunk);
                 }

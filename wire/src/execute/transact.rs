@@ -1,6 +1,7 @@
 //! The session's transaction on storage: begins, commits, rolls back, takes the writer when the first write comes.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use storage::error::ExecuteError;
 use storage::store::{Durability, Limits};
@@ -10,6 +11,7 @@ use super::clock::{WallTime, now};
 use super::executor::{Executor, Failure, Job};
 use super::route::Held;
 use crate::error::{SqlError, report, sqlstate};
+use crate::plan::RowLock;
 use crate::protocol::backend::Severity;
 use crate::session::transaction::{Command, Decision, Effect, Mode};
 
@@ -32,6 +34,9 @@ impl Backend {
     }
 }
 
+/// How long `NOWAIT` waits for the writer: a group commit that is under way locks no row, and takes some milliseconds.
+const NOWAIT_PATIENCE: Duration = Duration::from_millis(50);
+
 impl Executor {
     /// A statement begins: outside a block it opens an implicit transaction, unless one is open.
     pub(super) fn open_implicit(&mut self) {
@@ -45,6 +50,7 @@ impl Executor {
     fn start_transaction(&mut self) {
         self.transaction_time = self.statement_time;
         self.settings.begin();
+        self.portals.begin();
         self.pending.begin();
     }
 
@@ -105,6 +111,7 @@ impl Executor {
             }
             Effect::Savepoint(_) => {
                 self.settings.savepoint();
+                self.portals.savepoint();
                 self.pending.savepoint();
                 self.transaction_locks.savepoint();
                 if let Backend::Lease(lease) = &mut self.held {
@@ -114,6 +121,7 @@ impl Executor {
             }
             Effect::RollbackTo(number) => {
                 self.settings.rollback_to(number);
+                self.portals.rollback_to(number);
                 self.pending.rollback_to(number);
                 let locks = self.transaction_locks.rollback_to(number);
                 self.give_back(&locks);
@@ -124,6 +132,7 @@ impl Executor {
             }
             Effect::Release(number) => {
                 self.settings.release(number);
+                self.portals.release(number);
                 self.pending.release(number);
                 self.transaction_locks.release(number);
                 if let Backend::Lease(lease) = &mut self.held {
@@ -136,7 +145,7 @@ impl Executor {
     }
 
     async fn commit(&mut self) -> Result<(), Failure> {
-        self.portals.clear();
+        self.portals.commit();
         // While the writer is held, so that tickets are in the order of commits.
         let ticket = self.notification_ticket();
         let result = match std::mem::take(&mut self.held) {
@@ -159,7 +168,7 @@ impl Executor {
     }
 
     async fn roll_back(&mut self) {
-        self.portals.clear();
+        self.portals.rollback();
         self.settings.rollback();
         self.forget_effects();
         self.let_go().await;
@@ -223,6 +232,28 @@ impl Executor {
         Ok(())
     }
 
+    /// Takes the writer for `FOR UPDATE` and its like.
+    ///
+    /// # Errors
+    /// As [`Self::take_lease`], and 55P03 if it shall not wait and others write.
+    pub(super) async fn take_row_lock(&mut self, lock: RowLock, job: &Job) -> Result<(), Failure> {
+        if !lock.nowait {
+            return self.take_lease(job).await;
+        }
+        let soon = now() + NOWAIT_PATIENCE;
+        if job.deadline.is_some_and(|deadline| deadline < soon) {
+            return self.take_lease(job).await;
+        }
+        let hurried = Job { interrupt: job.interrupt.clone(), deadline: Some(soon) };
+        self.take_lease(&hurried).await.map_err(|failure| match failure {
+            Failure::Sql(error) if error.sqlstate == sqlstate::QUERY_CANCELED && !job.interrupt.is_cancelled() => {
+                let text = "could not obtain lock on rows: another transaction writes";
+                SqlError::new(sqlstate::LOCK_NOT_AVAILABLE, text).into()
+            }
+            Failure::Sql(_) | Failure::Gone => failure,
+        })
+    }
+
     async fn wait_for_lease(&mut self, limits: Limits, job: &Job) -> Result<Lease, ExecuteError> {
         let store = self.worker.store.clone();
         let slot = self.slot.clone();
@@ -274,6 +305,7 @@ impl Executor {
             | ExecuteError::Interrupted
             | ExecuteError::DeadlineExceeded
             | ExecuteError::BudgetExceeded
+            | ExecuteError::StalePlan
             | ExecuteError::QueueFull
             | ExecuteError::Sink => {}
         }

@@ -71,7 +71,7 @@ impl Executor {
                 Ok(())
             }
             Utility::Close(Some(name)) => {
-                self.portals.find(name).map_err(|_| undefined_cursor(name))?;
+                self.portals.find(name).map_err(|_| super::cursor::undefined_cursor(name))?;
                 self.portals.close(name);
                 Ok(())
             }
@@ -83,8 +83,10 @@ impl Executor {
             Utility::Listen(channel) => self.listen(channel),
             Utility::Unlisten(channel) => self.unlisten(channel.as_deref()),
             Utility::Notify { channel, payload } => self.notify(channel, payload),
-            // Taken apart before anything runs (`resolve_execute`), or without an effect of their own.
+            // Taken apart before anything runs (`resolve_execute`, `run`), or without an effect of their own.
             Utility::Execute { .. }
+            | Utility::Declare(_)
+            | Utility::Fetch { .. }
             | Utility::Discard
             | Utility::NoOperation
             | Utility::Begin { .. }
@@ -188,6 +190,8 @@ fn transaction_command(utility: &Utility) -> Option<(Command<'_>, &str)> {
         | Utility::Close(_)
         | Utility::Prepare { .. }
         | Utility::Execute { .. }
+        | Utility::Declare(_)
+        | Utility::Fetch { .. }
         | Utility::Listen(_)
         | Utility::Unlisten(_)
         | Utility::Notify { .. }
@@ -210,6 +214,8 @@ fn class(utility: &Utility) -> Class {
         | Utility::Close(_)
         | Utility::Prepare { .. }
         | Utility::Execute { .. }
+        | Utility::Declare(_)
+        | Utility::Fetch { .. }
         | Utility::Listen(_)
         | Utility::Unlisten(_)
         | Utility::Notify { .. }
@@ -239,8 +245,4 @@ fn mode_change(name: &str, value: Option<&str>) -> Result<Option<ModeChange>, Sq
         "transaction_read_only" => Ok(Some(ModeChange { isolation: None, read_only: guc::parse_bool(&text?) })),
         _ => Ok(None),
     }
-}
-
-fn undefined_cursor(name: &str) -> SqlError {
-    SqlError::new(sqlstate::UNDEFINED_CURSOR, format!("cursor \"{name}\" does not exist"))
 }

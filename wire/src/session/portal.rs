@@ -22,6 +22,10 @@ pub(crate) struct Portal<R> {
     pub statement_name: String,
     /// In the storage form of the parameters' types.
     pub params: Vec<Value>,
+    /// Set when it is inserted; later portals have higher numbers.
+    pub number: u64,
+    /// It outlives the transaction that made it, if that commits.
+    pub hold: bool,
     /// One for each result column.
     pub formats: Arc<[Format]>,
     pub state: State<R>,
@@ -44,11 +48,24 @@ pub(crate) enum State<R> {
 pub(crate) struct Portals<R> {
     unnamed: Option<Portal<R>>,
     named: BTreeMap<String, Portal<R>>,
+    /// Portals inserted so far.
+    count: u64,
+    /// The count at each open savepoint.
+    marks: Vec<u64>,
+    /// The count when the transaction began.
+    begin: u64,
+}
+
+impl<R> Portal<R> {
+    /// Whether its rows are in binary format.
+    pub(crate) fn is_binary(&self) -> bool {
+        self.formats.contains(&Format::Binary)
+    }
 }
 
 impl<R> Default for Portals<R> {
     fn default() -> Self {
-        Self { unnamed: None, named: BTreeMap::new() }
+        Self { unnamed: None, named: BTreeMap::new(), count: 0, marks: Vec::new(), begin: 0 }
     }
 }
 
@@ -57,7 +74,9 @@ impl<R> Portals<R> {
     ///
     /// # Errors
     /// 42P03 if the name is taken, 53400 at the limit.
-    pub(crate) fn insert(&mut self, name: &str, portal: Portal<R>) -> Result<(), SqlError> {
+    pub(crate) fn insert(&mut self, name: &str, mut portal: Portal<R>) -> Result<(), SqlError> {
+        portal.number = self.count;
+        self.count += 1;
         if name.is_empty() {
             self.unnamed = Some(portal);
             return Ok(());
@@ -100,10 +119,49 @@ impl<R> Portals<R> {
         })
     }
 
-    /// The transaction ended, or `CLOSE ALL`.
+    /// A savepoint is made; they are counted by the caller from 0.
+    pub(crate) fn savepoint(&mut self) {
+        self.marks.push(self.count);
+    }
+
+    /// Closes the portals that came after the savepoint of that number, which stays.
+    pub(crate) fn rollback_to(&mut self, savepoint: usize) {
+        let Some(&mark) = self.marks.get(savepoint) else { return };
+        self.marks.truncate(savepoint + 1);
+        self.unnamed.take_if(|portal| portal.number >= mark);
+        self.named.retain(|_, portal| portal.number < mark);
+    }
+
+    /// Forgets the savepoint of that number and later ones.
+    pub(crate) fn release(&mut self, savepoint: usize) {
+        self.marks.truncate(savepoint);
+    }
+
+    /// `CLOSE ALL`.
     pub(crate) fn clear(&mut self) {
         self.unnamed = None;
         self.named.clear();
+    }
+
+    /// A transaction starts.
+    pub(crate) fn begin(&mut self) {
+        self.marks.clear();
+        self.begin = self.count;
+    }
+
+    /// The transaction committed: of its portals those stay that were declared to.
+    pub(crate) fn commit(&mut self) {
+        self.unnamed = None;
+        self.named.retain(|_, portal| portal.hold);
+        self.marks.clear();
+    }
+
+    /// The transaction was rolled back, and its portals with it.
+    pub(crate) fn rollback(&mut self) {
+        self.unnamed = None;
+        let begin = self.begin;
+        self.named.retain(|_, portal| portal.hold && portal.number < begin);
+        self.marks.clear();
     }
 }
 
@@ -149,6 +207,8 @@ mod tests {
             statement: Arc::new(statement),
             statement_name: String::new(),
             params: Vec::new(),
+            number: 0,
+            hold: false,
             formats: Arc::new([]),
             state: State::Ready,
         }
@@ -170,6 +230,37 @@ mod tests {
         portals.clear();
         assert_eq!(portals.find("c").expect_err("gone").sqlstate, "34000");
         portals.close("c");
+    }
+
+    #[test]
+    fn rollback_to_a_savepoint_closes_what_was_opened_after_it() {
+        let mut portals = Portals::default();
+        portals.insert("before", portal()).expect("free");
+        portals.savepoint();
+        portals.insert("after", portal()).expect("free");
+        portals.insert("", portal()).expect("unnamed");
+        portals.savepoint();
+        portals.release(1);
+        portals.rollback_to(0);
+        assert!(portals.find("before").is_ok());
+        assert!(portals.find("after").is_err() && portals.find("").is_err());
+    }
+
+    #[test]
+    fn a_held_portal_outlives_its_transaction_unless_that_is_rolled_back() {
+        let held = || Portal { hold: true, ..portal() };
+        let mut portals = Portals::default();
+        portals.begin();
+        portals.insert("held", held()).expect("free");
+        portals.insert("plain", portal()).expect("free");
+        portals.commit();
+        assert!(portals.find("held").is_ok() && portals.find("plain").is_err());
+        portals.begin();
+        portals.insert("undone", held()).expect("free");
+        portals.rollback();
+        assert!(portals.find("held").is_ok() && portals.find("undone").is_err());
+        portals.clear();
+        assert!(portals.find("held").is_err());
     }
 
     #[test]

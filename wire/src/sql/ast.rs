@@ -336,6 +336,8 @@ pub(crate) struct Locking {
     /// As PostgreSQL names it.
     pub(crate) strength: &'static str,
     pub(crate) of: Vec<ObjectName>,
+    /// Not to wait for others. `SKIP LOCKED` is not kept: whoever has the writer meets no locked row.
+    pub(crate) nowait: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@
 
 pub(crate) mod ast;
 pub(crate) mod classify;
+mod cursor;
 pub(crate) mod keyword;
 pub(crate) mod lexer;
 pub(crate) mod literal;

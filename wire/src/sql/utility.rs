@@ -61,6 +61,8 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Option<Statement>, SqlErr
         }
         ("prepare", _) => return parser.prepare().map(Some),
         ("execute", _) => (parser.execute()?, "EXECUTE"),
+        ("declare", _) => (parser.declare()?, "DECLARE CURSOR"),
+        ("fetch" | "move", _) => parser.fetch_or_move()?,
         ("listen", _) => {
             parser.advance();
             (Utility::Listen(parser.column_name()?.text), "LISTEN")

@@ -221,7 +221,7 @@ fn len(body: usize) -> [u8; 4] {
     u32::try_from(body + 4).expect("test messages are short").to_be_bytes()
 }
 
-fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &len(body.len()), body].concat()
 }
 

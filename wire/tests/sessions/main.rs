@@ -1,6 +1,7 @@
 //! Sessions over real sockets: what a client sends and hears, byte for byte where it matters.
 
 mod advisory;
+mod cursors;
 mod extended;
 mod harness;
 mod lifecycle;

@@ -1,6 +1,6 @@
 //! The simple protocol and settings.
 
-use crate::harness::{LARGE, Node, SLOW, field, query};
+use crate::harness::{LARGE, Node, SLOW, bind, execute, field, framed, parse, query, sync};
 
 #[test]
 fn statements_answer_with_their_rows_and_tags() {
@@ -13,6 +13,40 @@ fn statements_answer_with_their_rows_and_tags() {
     assert_eq!(client.query("select v from t order by id"), "T(v) D(3) D(3) C(SELECT 2) Z(I)");
     assert_eq!(client.query("insert into t (id, v) values (3, 4) returning v"), "T(v) D(4) C(INSERT 0 1) Z(I)");
     assert_eq!(client.query("delete from t"), "C(DELETE 3) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn the_simple_protocol_has_no_parameters() {
+    let node = Node::start();
+    let mut client = node.client();
+    for statement in ["select $1", "select 1 + $1", "select $1 is null", "select 'x$2', $1::int"] {
+        assert_eq!(client.query(statement), "E(42P02) Z(I)", "{statement}");
+    }
+    client.send(&query("select 'ü', $3"));
+    let (_, body) = client.message().expect("an error");
+    assert_eq!(field(&body, b'M').as_deref(), Some("there is no parameter $3"));
+    assert_eq!(field(&body, b'P').as_deref(), Some("13"));
+    client.until_ready();
+    assert_eq!(client.query("select nothing, $1"), "E(42703) Z(I)");
+    assert_eq!(client.query("prepare p as select $1::int as x; execute p(3)"), "C(PREPARE) T(x) D(3) C(SELECT 1) Z(I)");
+    assert_eq!(client.query("select '$1' as x"), "T(x) D($1) C(SELECT 1) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn copy_is_refused_and_leaves_the_session_in_step() {
+    let node = Node::start();
+    let mut client = node.client();
+    client.query("create table t (id int primary key)");
+    assert_eq!(client.query("copy t from stdin"), "E(0A000) Z(I)");
+    // What a client that did not wait for the answer has sent already.
+    client.send(&[framed(b'd', b"1\n"), framed(b'c', b""), framed(b'f', b"no\0")].concat());
+    assert_eq!(client.query("select count(*) as c from t"), "T(c) D(0) C(SELECT 1) Z(I)");
+    assert_eq!(client.query("copy t to stdout"), "E(0A000) Z(I)");
+    let pipeline =
+        [parse("", "copy t from stdin", &[]), bind("", "", &[]), execute("", 0), framed(b'd', b"1\n"), sync()];
+    assert_eq!(client.until_ready_after(&pipeline.concat()), "E(0A000) Z(I)");
     node.stop();
 }
 

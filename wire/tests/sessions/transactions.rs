@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::config::SessionLimits;
 
-use crate::harness::{Client, LARGE, Node, query, wait_until};
+use crate::harness::{Client, LARGE, Node, bind, execute, parse, query, sync, wait_until};
 
 fn node_with_table() -> (Node, Client) {
     let node = Node::start();
@@ -157,14 +157,147 @@ fn a_client_that_leaves_undoes_its_transaction() {
 }
 
 #[test]
-fn a_snapshot_streams_results_larger_than_what_may_be_kept() {
+fn snapshots_and_leases_stream_results_larger_than_what_may_be_kept() {
     let limits = SessionLimits { buffered_result_size_max: 100_000, ..SessionLimits::default() };
     let node = Node::start_with(limits, Duration::from_secs(5));
     let mut client = node.client_with_numbers();
     client.query("begin isolation level repeatable read");
     assert!(client.query(LARGE).ends_with("D(299999) C(SELECT 300000) Z(T)"));
     assert_eq!(client.query("insert into n values (1000)"), "C(INSERT 0 1) Z(T)");
-    assert!(client.query(LARGE).ends_with("E(54000) Z(E)"), "on the writer it would have to be kept whole");
+    assert!(client.query(LARGE).ends_with("C(SELECT 300300) Z(T)"));
+    let returned = client.query("update n set id = id + 10000 where id < 1000 returning id, repeat('x', 1000) as r");
+    assert!(returned.ends_with("C(UPDATE 1000) Z(T)"), "a write that returns rows streams too");
+    let parts = [parse("", LARGE, &[]), bind("", "", &[]), execute("", 1), sync()];
+    client.query("update n set id = id - 10000 where id >= 10000");
+    assert_eq!(client.until_ready_after(&parts.concat()), "1 2 E(54000) Z(E)", "a suspended one is kept whole");
+    node.stop();
+}
+
+#[test]
+fn a_client_that_does_not_read_loses_the_writer_to_those_who_wait() {
+    let node = Node::start_with(SessionLimits::default(), Duration::from_millis(100));
+    let mut slow = node.client_with_numbers();
+    slow.query("begin");
+    assert_eq!(slow.query("insert into n values (1000)"), "C(INSERT 0 1) Z(T)");
+    // 300 MB: more than sockets and buffers hold, so that the statement waits for its reader.
+    slow.send(&query(&format!("select x, repeat('y', 1000) as y from ({LARGE}) s")));
+    assert_eq!(slow.until(b'T'), "T(x,y)");
+    let mut other = node.client();
+    assert_eq!(other.query("insert into n values (1001)"), "C(INSERT 0 1) Z(I)");
+    let seen = slow.until_ready();
+    assert!(seen.ends_with("E(40001) Z(E)"), "{}", &seen[seen.len().saturating_sub(100)..]);
+    assert_eq!(slow.query("rollback"), "C(ROLLBACK) Z(I)");
+    assert_eq!(slow.query("select count(*) as c from n"), "T(c) D(1001) C(SELECT 1) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_statement_that_waits_for_its_reader_in_a_lease_can_be_cancelled() {
+    let node = Node::start();
+    let mut slow = node.client_with_numbers();
+    slow.query("begin; insert into n values (1000)");
+    slow.send(&query(&format!("select x, repeat('y', 1000) as y from ({LARGE}) s")));
+    assert_eq!(slow.until(b'T'), "T(x,y)");
+    slow.cancel(node.address(), slow.secret);
+    let seen = slow.until_ready();
+    assert!(seen.ends_with("E(57014) Z(E)"), "{}", &seen[seen.len().saturating_sub(100)..]);
+    node.stop();
+}
+
+#[test]
+fn for_update_takes_the_writer_before_it_reads() {
+    let (node, mut first) = node_with_table();
+    let mut second = node.client();
+    first.query("insert into t values (1, 10)");
+    first.query("begin");
+    assert_eq!(first.query("select v from t where id = 1 for update"), "T(v) D(10) C(SELECT 1) Z(T)");
+    second.query("begin");
+    assert_eq!(second.query("select v from t where id = 1"), "T(v) D(10) C(SELECT 1) Z(T)", "plain reads go on");
+    assert_eq!(second.query("select v from t for update nowait"), "T(v) E(55P03) Z(E)");
+    second.query("rollback; begin");
+    second.send(&query("select v from t for no key update of t skip locked"));
+    assert_eq!(first.query("update t set v = v + 1"), "C(UPDATE 1) Z(T)");
+    assert_eq!(first.query("commit"), "C(COMMIT) Z(I)");
+    assert_eq!(second.until_ready(), "T(v) D(11) C(SELECT 1) Z(T)", "the newest data");
+    assert_eq!(second.query("commit"), "C(COMMIT) Z(I)");
+    assert_eq!(
+        first.query("begin; select v from t for share nowait; commit"),
+        "C(BEGIN) T(v) D(11) C(SELECT 1) C(COMMIT) Z(I)"
+    );
+    node.stop();
+}
+
+#[test]
+fn for_update_is_refused_where_postgresql_refuses_it() {
+    let (node, mut client) = node_with_table();
+    for (statement, code) in [
+        ("select count(*) from t for update", "0A000"),
+        ("select distinct v from t for update", "0A000"),
+        ("select v from t group by v for share", "0A000"),
+        ("select row_number() over () from t for update", "0A000"),
+        ("select 1 union select 2 for update", "0A000"),
+        ("values (1) for update", "0A000"),
+        ("select v from t for update of u", "42P01"),
+    ] {
+        assert_eq!(client.query(statement), format!("E({code}) Z(I)"), "{statement}");
+    }
+    client.query("begin read only");
+    assert_eq!(client.query("select v from t for update"), "T(v) E(25006) Z(E)");
+    node.stop();
+}
+
+#[test]
+fn a_write_alone_waits_for_the_writer_no_longer_than_lock_timeout() {
+    let (node, mut holder) = node_with_table();
+    holder.query("begin; insert into t values (1, 1)");
+    let mut waiter = node.client();
+    waiter.query("set lock_timeout = 50");
+    assert_eq!(waiter.query("insert into t values (2, 2)"), "E(55P03) Z(I)");
+    holder.query("commit");
+    assert_eq!(waiter.query("insert into t values (2, 2)"), "C(INSERT 0 1) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn rollback_to_a_savepoint_closes_the_portals_opened_after_it() {
+    let (node, mut client) = node_with_table();
+    client.query("begin");
+    let open = |portal: &str| [parse("", "select 1", &[]), bind(portal, "", &[]), sync()].concat();
+    assert_eq!(client.until_ready_after(&open("before")), "1 2 Z(T)");
+    client.query("savepoint s");
+    assert_eq!(client.until_ready_after(&open("after")), "1 2 Z(T)");
+    client.query("rollback to s");
+    assert_eq!(client.until_ready_after(&[execute("before", 0), sync()].concat()), "D(1) C(SELECT 1) Z(T)");
+    assert_eq!(client.until_ready_after(&[execute("after", 0), sync()].concat()), "E(34000) Z(E)");
+    node.stop();
+}
+
+#[test]
+fn a_mode_is_fixed_by_the_first_query() {
+    let (node, mut client) = node_with_table();
+    for (statements, end) in [
+        ("begin; select 1; set transaction isolation level serializable", "E(25001) Z(E)"),
+        ("begin read only; select 1; set transaction read write", "E(25001) Z(E)"),
+        ("begin; set transaction isolation level repeatable read, read only, deferrable; select 1", "C(SELECT 1) Z(T)"),
+        ("begin isolation level read uncommitted; show transaction_isolation", "C(SHOW) Z(T)"),
+    ] {
+        let answer = client.query(statements);
+        assert!(answer.ends_with(end), "{statements}: {answer}");
+        client.query("rollback");
+    }
+    client.query("set session characteristics as transaction read only");
+    assert_eq!(client.query("insert into t values (1, 1)"), "E(25006) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_session_that_idles_past_its_limit_is_ended() {
+    let (node, mut client) = node_with_table();
+    client.query("set idle_in_transaction_session_timeout = 50; begin");
+    assert_eq!(client.until_ready(), "E(25P03) end");
+    let mut client = node.client();
+    client.query("set idle_session_timeout = 50");
+    assert_eq!(client.until_ready(), "E(57P05) end");
     node.stop();
 }
 
@@ -190,6 +323,18 @@ fn a_table_dropped_while_a_write_waits_is_42p01() {
     let (answer, node, _) =
         write_behind(&["create table t (v int primary key)"], "drop table t", "insert into t values (1)");
     assert_eq!(answer, "E(42P01) Z(I)");
+    node.stop();
+}
+
+#[test]
+fn a_waiting_write_fills_in_the_default_of_a_column_that_was_added_meanwhile() {
+    let (answer, node, mut client) = write_behind(
+        &["create table t (id int primary key)"],
+        "alter table t add v int not null default 7",
+        "insert into t values (1)",
+    );
+    assert_eq!(answer, "C(INSERT 0 1) Z(I)");
+    assert_eq!(client.query("select * from t"), "T(id,v) D(1,7) C(SELECT 1) Z(I)");
     node.stop();
 }
 

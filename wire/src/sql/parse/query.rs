@@ -410,8 +410,11 @@ impl Parser<'_> {
             return Err(self.unexpected());
         };
         let of = if self.eat_word("of") { self.object_names()? } else { Vec::new() };
-        let _ = self.eat_word("nowait") || self.eat_words(&["skip", "locked"]);
-        Ok(Locking { at, strength, of })
+        let nowait = self.eat_word("nowait");
+        if !nowait {
+            self.eat_words(&["skip", "locked"]);
+        }
+        Ok(Locking { at, strength, of, nowait })
     }
 
     pub(super) fn window(&mut self) -> Result<Window, SqlError> {
