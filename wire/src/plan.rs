@@ -7,6 +7,7 @@ use storage::{Ddl, Value};
 
 use crate::error::SqlError;
 use crate::session::settings::Formats;
+use crate::types::object_name::is_object_type;
 use crate::types::{self, Representation, oid};
 
 /// One translated statement.
@@ -37,7 +38,14 @@ impl Plan {
             Action::Sql(sql) => u16::try_from(index).is_ok_and(|index| sql.loose_params.contains(&index)),
             Action::Ddl(_) | Action::Utility(_) | Action::Refused(_) | Action::Empty => false,
         };
-        if loose { types::bytea_or_text(text) } else { types::text::decode(type_oid, text, formats) }
+        if loose {
+            return types::bytea_or_text(text);
+        }
+        match types::text::decode(type_oid, text, formats) {
+            // A name, or nothing of the kind: the statement looks it up in the catalog.
+            Err(_) if is_object_type(type_oid) => Ok(Value::Text(text.to_owned())),
+            decoded => decoded,
+        }
     }
 
     /// What a decoded parameter is where its type itself is wanted: one that a BLOB column takes as text may stand

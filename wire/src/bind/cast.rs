@@ -129,7 +129,7 @@ impl Binder<'_> {
         let at = expr.at;
         if let Node::Parameter { index, .. } = expr.node {
             self.fix_parameter(index, target, at)?;
-            return Ok(Expr::new(Node::Parameter { index, loose: false }, target, at));
+            return self.typed_parameter(index, target, at);
         }
         if let (Node::Literal { literal, .. }, true) = (&expr.node, needs_lookup(target)) {
             let text = Expr::new(Node::Literal { literal: *literal, loose: false }, oid::TEXT, at);
@@ -141,6 +141,16 @@ impl Binder<'_> {
             return Ok(self.apply_cast(text, cast.form, target, at));
         }
         Ok(Expr::new(expr.node, target, at))
+    }
+
+    /// A parameter whose type is known. The name of a catalog object comes as text and is looked up when the statement
+    /// runs; its OID in digits or in binary is looked at the same way, as text.
+    pub(super) fn typed_parameter(&self, index: u16, ty: u32, at: u32) -> Result<Expr, SqlError> {
+        let parameter = Expr::new(Node::Parameter { index, loose: false }, ty, at);
+        let Some(cast) = function::cast(oid::TEXT, ty).filter(|_| needs_lookup(ty)) else { return Ok(parameter) };
+        let as_text = Form::Pattern("CAST({0} AS TEXT)");
+        let text = Expr::new(Node::Apply { form: as_text, args: vec![parameter] }, oid::TEXT, at);
+        Ok(self.apply_cast(text, cast.form, ty, at))
     }
 
     /// Converts to bool for a clause that wants it.

@@ -28,7 +28,7 @@ impl Binder<'_> {
             }
             ExprKind::Parameter(index) => {
                 let known = self.parameter(*index).unwrap_or(oid::UNKNOWN);
-                Ok(Expr::new(Node::Parameter { index: *index, loose: false }, known, at))
+                self.typed_parameter(*index, known, at)
             }
             ExprKind::Column(parts) => self.resolve_column(parts, at),
             ExprKind::Star(_) => Err(SqlError::new("42601", "row expansion via \"*\" is not supported here").at(at)),
@@ -74,10 +74,7 @@ impl Binder<'_> {
             ExprKind::ArrayQuery(query) => self.array_query(query, at),
             ExprKind::Subscript { base, index } => self.subscript(base, index, at),
             ExprKind::Slice { .. } => Err(SqlError::unsupported("array slices are not supported").at(at)),
-            ExprKind::Field { field } => {
-                Err(SqlError::unsupported(format!("field \"{}\" of a composite value is not supported", field.text))
-                    .at(at))
-            }
+            ExprKind::Field { base, field } => self.field(base, &field.text, at),
             ExprKind::Row(cells) if self.rows_as_json => {
                 self.rows_as_json = false;
                 let mut named = Vec::with_capacity(cells.len());
@@ -96,6 +93,20 @@ impl Binder<'_> {
             }
             ExprKind::Subquery(query) => self.scalar_subquery(query, at),
             ExprKind::Collate { arg, collation } => self.collate(arg, collation, at),
+        }
+    }
+
+    /// `(value).field`. The one composite type whose fields have names here is what `_pg_expandarray` gives; drivers
+    /// take it apart to list the columns of keys and indexes.
+    fn field(&mut self, base: &ast::Expr, field: &str, at: u32) -> Result<Expr, SqlError> {
+        let unsupported = || SqlError::unsupported(format!("field \"{field}\" of a composite value is not supported"));
+        let base = self.expr(base)?;
+        let whole_row = matches!(base.node, Node::Apply { .. });
+        match function::expanded_field(field) {
+            Some((form, ty)) if base.ty.oid == oid::RECORD && !whole_row => {
+                Ok(Expr::new(Node::Apply { form, args: vec![base] }, ty, at))
+            }
+            Some(_) | None => Err(unsupported().at(at)),
         }
     }
 

@@ -21,7 +21,7 @@ fn strong(name: &str) -> Option<(String, Strength)> {
 fn named(expr: &Expr) -> Option<(String, Strength)> {
     match &expr.kind {
         ExprKind::Column(parts) => parts.last().map(|name| (name.text.clone(), Strength::Strong)),
-        ExprKind::Field { field } => strong(&field.text),
+        ExprKind::Field { field, .. } => strong(&field.text),
         ExprKind::Subscript { base, .. } | ExprKind::Slice { base } => named(base),
         ExprKind::Call(call) => strong(call.name.last()),
         ExprKind::Builtin { which, .. } => strong(match which {

@@ -33,6 +33,7 @@ mod set_returning;
 mod string;
 mod template;
 
+pub(crate) use series::expanded_field;
 pub use string::{quote_identifier, quote_literal};
 
 /// How a call is written in SQLite. Arguments are in storage form (see [`crate::types`]).

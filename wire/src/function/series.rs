@@ -2,7 +2,7 @@
 
 use storage::Value;
 
-use super::Form::{Call, Pattern};
+use super::Form::{self, Call, Pattern};
 use super::body::Arguments;
 use super::cast::formats;
 use super::pattern::{compiled, with_flags};
@@ -14,7 +14,7 @@ use crate::types::datetime::interval::Interval;
 use crate::types::datetime::{Timestamp, arithmetic, interval, zone};
 use crate::types::json::{self, Json};
 use crate::types::numeric::Numeric;
-use crate::types::text;
+use crate::types::{oid, text};
 
 /// The rows of one call, made as they are asked for.
 pub(super) type Rows = Box<dyn Iterator<Item = Result<Value, SqlError>>>;
@@ -30,6 +30,8 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     SetReturning "generate_series"(TIMESTAMPTZ, TIMESTAMPTZ, INTERVAL) -> TIMESTAMPTZ, Stable, Pattern("pg_series_timestamptz({0}, {1}, {2}, {timezone})");
     SetReturning "generate_subscripts"(ANYARRAY, INT4) -> INT4, Immutable, Call("pg_subscripts");
     SetReturning "unnest"(ANYARRAY) -> ANYELEMENT, Immutable, Pattern("pg_unnest({0}, {type0})");
+    SetReturning "_pg_expandarray"(INT2VECTOR) -> RECORD, Immutable, Pattern("pg_expand({0}, {type0})");
+    SetReturning "_pg_expandarray"(INT2_ARRAY) -> RECORD, Immutable, Pattern("pg_expand({0}, {type0})");
     SetReturning "string_to_table"(TEXT, TEXT) -> TEXT, Immutable, Call("pg_string_to_table");
     SetReturning "regexp_split_to_table"(TEXT, TEXT) -> TEXT, Immutable, Call("pg_regexp_split");
     SetReturning "regexp_matches"(TEXT, TEXT) -> TEXT_ARRAY, Immutable, Pattern("pg_regexp_matches({0}, {1}, '')");
@@ -50,6 +52,7 @@ pub(super) static BODIES: &[(&str, Make)] = &[
     ("pg_series_timestamptz", zoned_timestamps),
     ("pg_subscripts", subscripts),
     ("pg_unnest", unnest),
+    ("pg_expand", expand),
     ("pg_string_to_table", split),
     ("pg_regexp_split", regexp_split),
     ("pg_regexp_matches", regexp_matches),
@@ -170,6 +173,22 @@ fn unnest(values: &[Value]) -> Result<Rows, SqlError> {
         None => Ok(Value::Null),
         Some(element) => text::element_value(element_oid, &element),
     })))
+}
+
+/// `information_schema._pg_expandarray`: each element with its number from 1, as a composite value `(x,n)`.
+fn expand(values: &[Value]) -> Result<Rows, SqlError> {
+    let array = super::array::read(&arguments(values).text(0)?)?;
+    let numbered = (1..).zip(array.elements);
+    Ok(Box::new(numbered.map(|(n, x): (u32, _)| Ok(Value::Text(format!("({},{n})", x.unwrap_or_default()))))))
+}
+
+/// How a field of what `_pg_expandarray` gives is taken out of it, and the field's type.
+pub(crate) fn expanded_field(name: &str) -> Option<(Form, u32)> {
+    match name {
+        "x" => Some((Pattern("CAST(nullif(substr({0}, 2, instr({0}, ',') - 2), '') AS INTEGER)"), oid::INT2)),
+        "n" => Some((Pattern("CAST(substr({0}, instr({0}, ',') + 1) AS INTEGER)"), oid::INT4)),
+        _ => None,
+    }
 }
 
 fn texts(values: Vec<String>) -> Rows {

@@ -47,7 +47,12 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     conn.create_scalar_function("pg_sleep", 1, flags, |ctx| sleep(ctx).map(Out).map_err(|error| raise(&error)))
 }
 
-/// Sleeps in short steps and ends when the statement is interrupted; the statement then fails as cancelled.
+/// Enough instructions of SQLite that its progress handler is asked, where a connection learns that its statement is
+/// cancelled, out of time or no longer wanted (`storage::pool::gate`). It does not look into one long function by itself.
+const ASK: &str =
+    "WITH RECURSIVE steps(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps LIMIT 1000) SELECT count(*) FROM steps";
+
+/// Sleeps in short steps, and between them asks whether its statement shall stop; the statement then fails as cancelled.
 fn sleep(ctx: &Context<'_>) -> Result<Value, SqlError> {
     let seconds = match ctx.get_raw(0) {
         rusqlite::types::ValueRef::Null => return Ok(Value::Null),
@@ -56,19 +61,19 @@ fn sleep(ctx: &Context<'_>) -> Result<Value, SqlError> {
         rusqlite::types::ValueRef::Text(_) | rusqlite::types::ValueRef::Blob(_) => SLEEP_MAX_SECONDS,
     };
     let failed = |_| SqlError::new("XX000", "function has no connection");
-    // SAFETY: the reference is used on this thread, inside this call, and only to ask for the interrupt flag.
+    // SAFETY: the reference is used on this thread, inside this call, and only to run a query that reads no table.
     let conn = unsafe { ctx.get_connection() }.map_err(failed)?;
+    let stopped = |_| SqlError::new("57014", "canceling statement due to user request");
+    let mut ask = conn.prepare(ASK).map_err(stopped)?;
     let end = now() + Duration::from_secs_f64(seconds.clamp(0.0, SLEEP_MAX_SECONDS));
     loop {
-        if conn.is_interrupted() {
-            return Err(SqlError::new("57014", "canceling statement due to user request"));
-        }
         let left = end.saturating_duration_since(now());
         if left.is_zero() {
             // The result of a function that returns nothing is shown as an empty text.
             return Ok(text(""));
         }
         std::thread::sleep(left.min(SLEEP_STEP_MAX));
+        ask.query_row([], |_| Ok(())).map_err(stopped)?;
     }
 }
 
@@ -130,17 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_ends_a_long_sleep() {
-        let conn = storage::rusqlite::Connection::open_in_memory().expect("open");
+    fn what_stops_a_statement_between_its_instructions_ends_a_long_sleep() {
+        let mut conn = storage::rusqlite::Connection::open_in_memory().expect("open");
         super::register(&conn).expect("register");
-        let handle = conn.get_interrupt_handle();
-        let sleeper = std::thread::spawn(move || conn.query_row("SELECT pg_sleep(60)", [], |_| Ok(())).is_err());
         let started = super::now();
-        // An interrupt before the statement runs has no effect, so it is repeated.
-        while !sleeper.is_finished() && started.elapsed().as_secs() < 30 {
-            handle.interrupt();
-            std::thread::yield_now();
-        }
-        assert!(sleeper.is_finished() && sleeper.join().expect("no panic"));
+        let stop = move || started.elapsed() > std::time::Duration::from_millis(50);
+        conn.progress_handler(1000, Some(stop)).expect("install");
+        assert!(conn.query_row("SELECT pg_sleep(60)", [], |_| Ok(())).is_err());
+        assert!(started.elapsed() < std::time::Duration::from_secs(30));
     }
 }

@@ -215,6 +215,7 @@ pub(crate) enum ExprKind {
         base: Box<Expr>,
     },
     Field {
+        base: Box<Expr>,
         field: Name,
     },
     Row(Vec<Expr>),

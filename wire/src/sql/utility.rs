@@ -185,6 +185,11 @@ impl Parser<'_> {
             let value = if self.eat_word("local") || self.eat_word("default") { None } else { Some(self.time_zone()?) };
             return Ok(Utility::Set { name: "timezone".into(), value, local });
         }
+        // What connection pools send: nobody is another user than the one that logged in.
+        let nobody_else = self.eat_words(&["session", "authorization", "default"]);
+        if nobody_else || self.eat_words(&["role", "none"]) {
+            return Ok(Utility::NoOperation);
+        }
         if self.eat_words(&["session", "authorization"]) || self.eat_word("role") || self.eat_word("xml") {
             return Err(SqlError::unsupported("SET ROLE and SET SESSION AUTHORIZATION are not supported").at(self.at()));
         }
@@ -377,6 +382,8 @@ mod tests {
         check("set time zone 'UTC'", set("timezone", Some("UTC"), false), "SET");
         check("show transaction isolation level", Utility::Show("transaction_isolation".into()), "SHOW");
         check("reset all", Utility::Reset(None), "RESET");
+        check("set session authorization default", Utility::NoOperation, "SET");
+        check("set role none", Utility::NoOperation, "SET");
         check("discard all", Utility::DiscardAll, "DISCARD ALL");
     }
 

@@ -202,7 +202,8 @@ fn misfit(type_oid: u32, value: ValueRef<'_>) -> SqlError {
 pub fn encode(type_oid: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), SqlError> {
     let refuse = || misfit(type_oid, value);
     match (type_oid, value) {
-        (_, ValueRef::Null) => {}
+        // The value of a function that returns nothing has no bytes.
+        (_, ValueRef::Null) | (oid::VOID, _) => {}
         (oid::BOOL, ValueRef::Integer(value @ (0 | 1))) => out.push(value as u8),
         (oid::INT2, ValueRef::Integer(value)) => {
             out.extend_from_slice(&i16::try_from(value).map_err(|_| refuse())?.to_be_bytes());
@@ -326,6 +327,13 @@ mod tests {
         encode(type_oid, value.as_ref(), &mut bytes).expect("encodes");
         assert_eq!(text::hex_digits(&bytes), expected, "{input}");
         assert_eq!(decode(type_oid, &bytes).expect("decodes"), value, "{input}");
+    }
+
+    #[test]
+    fn what_returns_nothing_has_no_bytes() {
+        let mut bytes = Vec::new();
+        encode(oid::VOID, ValueRef::Text(""), &mut bytes).expect("encodes");
+        assert_eq!(bytes, b"");
     }
 
     #[test]

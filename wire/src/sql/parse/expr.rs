@@ -153,7 +153,7 @@ impl Parser<'_> {
             } else if self.is_punct(b'.') && !matches!(expr.kind, ExprKind::Column(_)) {
                 self.advance();
                 let field = self.label()?;
-                expr = Expr { at, kind: ExprKind::Field { field } };
+                expr = Expr { at, kind: ExprKind::Field { base: Box::new(expr), field } };
             } else {
                 return Ok(expr);
             }
@@ -443,7 +443,7 @@ impl Parser<'_> {
         if self.is_punct(b'.') {
             self.advance();
             let field = self.label()?;
-            return Ok(Expr { at, kind: ExprKind::Field { field } });
+            return Ok(Expr { at, kind: ExprKind::Field { base: Box::new(first), field } });
         }
         Ok(first)
     }
