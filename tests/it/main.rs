@@ -4,6 +4,7 @@ mod admin;
 mod anomalies;
 mod configuration;
 mod describe;
+mod drivers;
 mod kill_9;
 mod limits;
 mod memory;

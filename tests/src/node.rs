@@ -223,6 +223,28 @@ impl Node {
         assert!(status.expect("run kill").success(), "kill -s {name}");
     }
 
+    /// The most memory that it has held at once since [`Self::forget_memory_peak`], in bytes.
+    ///
+    /// # Panics
+    /// If the system does not tell.
+    pub fn memory_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak is told");
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+        kib << 10
+    }
+
+    /// Makes what it holds now the most that it has held. Returns that, in bytes.
+    ///
+    /// Source: <https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html>
+    ///
+    /// # Panics
+    /// If the system does not allow it.
+    pub fn forget_memory_peak(&self) -> u64 {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("reset the peak");
+        self.memory_peak()
+    }
+
     /// Waits for the node's end.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! A PostgreSQL 15 of the test's own, to compare answers with. Listens on a Unix socket, and on loopback when it is measured.
+//! A PostgreSQL 15 of the test's own, to compare answers with. Listens on a Unix socket, and on loopback when asked to.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -38,14 +38,20 @@ impl Oracle {
         Self::start_with(None, &["fsync=off"])
     }
 
+    /// As [`Self::start`], for clients that know no Unix sockets.
+    ///
+    /// # Panics
+    /// If PostgreSQL 15 is not installed or does not start.
+    pub fn start_on_loopback() -> Self {
+        Self::start_with(Some(free_port()), &["fsync=off"])
+    }
+
     /// As [`Self::start`], for measuring: writes are synced, clients come over TCP as they do to a node.
     ///
     /// # Panics
     /// If PostgreSQL 15 is not installed or does not start.
     pub fn durable() -> Self {
-        // Free when asked; that somebody takes it before the server does ends the run with an error.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-        Self::start_with(Some(free.port()), &["shared_buffers=256MB", "max_wal_size=4GB", "max_connections=200"])
+        Self::start_with(Some(free_port()), &["shared_buffers=256MB", "max_wal_size=4GB", "max_connections=200"])
     }
 
     fn start_with(tcp_port: Option<u16>, settings: &[&str]) -> Self {
@@ -116,6 +122,11 @@ impl Drop for Oracle {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Free when asked; that somebody takes it before the server does ends the run with an error.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 fn first_line(path: &Path) -> Option<String> {
