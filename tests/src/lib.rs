@@ -2,6 +2,7 @@
 //! test whose node logged something unexpected; the reference model of the CRDT engine and the golden vectors.
 
 pub mod certificates;
+pub mod fuzz;
 pub mod generate;
 pub mod logs;
 pub mod model;
@@ -10,6 +11,8 @@ pub mod open_transaction;
 pub mod oracle;
 pub mod process;
 pub mod psql;
+pub mod raw;
 pub mod rng;
+pub mod shell;
 pub mod vectors;
 pub mod wait;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -300,10 +300,9 @@ fn binary() -> PathBuf {
         return path.into();
     }
     let test = std::env::current_exe().expect("the test has a path");
-    let target = test.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps");
-    let path = target.join("corrosion");
-    assert!(path.exists(), "{} is not built: run `cargo build`, or set CORROSION_BIN", path.display());
-    path
+    // Tests are in target/<profile>/deps, programs above it.
+    let beside = test.ancestors().skip(1).take(2).map(|dir| dir.join("corrosion")).find(|path| path.is_file());
+    beside.expect("corrosion is not built: run `cargo build`, or set CORROSION_BIN")
 }
 
 /// What an HTTP `GET` of a path answers, head and body.

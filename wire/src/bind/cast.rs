@@ -104,7 +104,11 @@ impl Binder<'_> {
 
     fn apply_cast(&self, expr: Expr, form: Form, target: u32, at: u32) -> Expr {
         match form {
-            // The storage form stays: only the type changes.
+            // The storage form stays: only the type changes. A literal is read by its own type's rules, so that it keeps
+            // its type inside: `'t'::bool::int4` is no integer's text.
+            Form::Same if matches!(expr.node, Node::Literal { .. }) && !same_input(expr.ty.oid, target) => {
+                Expr::new(Node::Apply { form, args: vec![expr] }, target, at)
+            }
             Form::Same => Expr { ty: PgType { oid: target, typmod: -1 }, node: expr.node, at },
             form @ (Form::Call(_) | Form::Infix(_) | Form::Prefix(_) | Form::Pattern(_) | Form::Special(_)) => {
                 Expr::new(Node::Apply { form, args: vec![expr] }, target, at)
@@ -221,6 +225,11 @@ fn shared_modifier(branches: &[Expr], common: u32) -> i32 {
     let mut modifiers = branches.iter().map(|expr| if expr.ty.oid == common { expr.ty.typmod } else { -1 });
     let first = modifiers.next().unwrap_or(-1);
     if modifiers.all(|modifier| modifier == first) { first } else { -1 }
+}
+
+/// Whether a literal of either type is read alike: its text is its value.
+fn same_input(from: u32, target: u32) -> bool {
+    [from, target].iter().all(|oid| matches!(*oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR))
 }
 
 /// A number literal as a literal of the wider type: no conversion is left for each row.

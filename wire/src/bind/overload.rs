@@ -35,8 +35,20 @@ pub(super) fn function(overloads: &'static [Function], inputs: &[u32]) -> Choice
         })
         .map(|function| (declared(function, inputs.len()), function))
         .collect();
+    let untyped = inputs.iter().take_while(|input| **input == oid::UNKNOWN).count();
+    let ambiguous = |function: &Function| {
+        AMBIGUOUS_UNKNOWN.iter().any(|(name, count)| *name == function.name && untyped >= (*count).min(inputs.len()))
+    };
+    if candidates.iter().any(|(_, function)| ambiguous(function)) {
+        return Choice::Ambiguous;
+    }
     choose(candidates, inputs)
 }
+
+/// Functions that PostgreSQL has over types that are not offered here too (text search vectors, MAC addresses, bit strings),
+/// which make this many untyped arguments at the start ambiguous.
+const AMBIGUOUS_UNKNOWN: [(&str, usize); 5] =
+    [("bit_count", 1), ("get_bit", 2), ("set_bit", 2), ("trunc", 1), ("unnest", 1)];
 
 /// Chooses the operator for operands of these types.
 pub(super) fn operator(overloads: &'static [Operator], left: Option<u32>, right: u32) -> Choice<&'static Operator> {
@@ -54,15 +66,22 @@ pub(super) fn operator(overloads: &'static [Operator], left: Option<u32>, right:
         if let Some((_, found)) = all.iter().find(|(types, _)| types.iter().all(|declared| *declared == known)) {
             return Choice::One(found);
         }
-        // Of an array, that is an array.
-        let both_arrays = |types: &[u32]| types.iter().all(|declared| *declared == oid::ANYARRAY);
+        // Beside an array it is an array of the same type before it is an element.
+        let arrays = |types: &[u32]| types.iter().all(|declared| *declared == oid::ANYARRAY);
         if catalog::element_of(known).is_some()
-            && let Some((_, found)) = all.iter().find(|(types, _)| both_arrays(types))
+            && let Some((_, found)) = all.iter().find(|(types, _)| arrays(types))
         {
             return Choice::One(found);
         }
     }
-    choose(all, &inputs)
+    let choice = choose(all, &inputs);
+    // PostgreSQL has these operators over more types than there are here, so that two unknown sides leave a choice.
+    if inputs.iter().all(|input| *input == oid::UNKNOWN)
+        && matches!(choice, Choice::One(found) if is_polymorphic(found.right))
+    {
+        return Choice::Ambiguous;
+    }
+    choice
 }
 
 fn choose<T: Copy>(candidates: Vec<(Vec<u32>, T)>, inputs: &[u32]) -> Choice<T> {

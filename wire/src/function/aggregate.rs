@@ -50,6 +50,8 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     Aggregate "min"(TIMESTAMP) -> TIMESTAMP, Immutable, Call("min");
     Aggregate "min"(TIMESTAMPTZ) -> TIMESTAMPTZ, Immutable, Call("min");
     Aggregate "min"(NUMERIC) -> NUMERIC, Immutable, Pattern("min({0} COLLATE pg_numeric)");
+    Aggregate "min"(TIMETZ) -> TIMETZ, Immutable, Pattern("min({0} COLLATE pg_timetz)");
+    Aggregate "max"(TIMETZ) -> TIMETZ, Immutable, Pattern("max({0} COLLATE pg_timetz)");
     Aggregate "min"(INTERVAL) -> INTERVAL, Immutable, Pattern("min({0} COLLATE pg_interval)");
     Aggregate "min"(BPCHAR) -> BPCHAR, Immutable, Pattern("min({0} COLLATE rtrim)");
     Aggregate "min"(ANYARRAY) -> ANYARRAY, Immutable, Pattern("min({0}{collate0})");

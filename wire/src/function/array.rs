@@ -7,7 +7,7 @@
 use storage::Value;
 use storage::rusqlite::{self, Connection};
 
-use super::Form::Pattern;
+use super::Form::{Call, Pattern};
 use super::body::{Arguments, boolean, lenient, strict, text};
 use super::cast::type_argument;
 use super::{Function, Operator, function_table};
@@ -34,6 +34,10 @@ pub(super) static FUNCTIONS: &[Function] = function_table![
     "array_append"(ANYARRAY, ANYELEMENT) -> ANYARRAY, Immutable, Pattern("pg_array_append({0}, {1}, {type1})");
     "array_prepend"(ANYELEMENT, ANYARRAY) -> ANYARRAY, Immutable, Pattern("pg_array_prepend({0}, {1}, {type0})");
     "array_cat"(ANYARRAY, ANYARRAY) -> ANYARRAY, Immutable, Pattern("pg_array_cat({0}, {1})");
+    "array_position"(ANYARRAY, ANYELEMENT, INT4) -> INT4, Immutable, Pattern("pg_array_position({0}, {1}, {type1}, {2})");
+    "array_positions"(ANYARRAY, ANYELEMENT) -> INT4_ARRAY, Immutable, Pattern("pg_array_positions({0}, {1}, {type1})");
+    "array_replace"(ANYARRAY, ANYELEMENT, ANYELEMENT) -> ANYARRAY, Immutable, Pattern("pg_array_replace({0}, {1}, {type1}, {2})");
+    "trim_array"(ANYARRAY, INT4) -> ANYARRAY, Immutable, Call("pg_trim_array");
     "array_remove"(ANYARRAY, ANYELEMENT) -> ANYARRAY, Immutable, Pattern("pg_array_remove({0}, {1}, {type1})");
 ];
 
@@ -209,8 +213,63 @@ fn position(a: &Arguments<'_>) -> Result<Value, SqlError> {
     let (array, wanted, element_oid) = wanted(a)?;
     one_dimension(&array, "searching for elements in multidimensional arrays is not supported")?;
     let lower = array.dimensions.first().map_or(1, |(_, lower)| i64::from(*lower));
-    let found = array.elements.iter().position(|e| equal(element_oid, e.as_deref(), wanted.as_deref()));
-    Ok(found.and_then(|at| i64::try_from(at).ok()).map_or(Value::Null, |at| Value::Integer(at + lower)))
+    // Searching begins at a subscript, if one is given.
+    let start = if a.len() > 3 {
+        if a.is_null(3) {
+            return Err(SqlError::new("22004", "initial position must not be null"));
+        }
+        a.int(3)?
+    } else {
+        lower
+    };
+    let found = (lower..)
+        .zip(&array.elements)
+        .find(|(at, e)| *at >= start && equal(element_oid, e.as_deref(), wanted.as_deref()));
+    Ok(found.map_or(Value::Null, |(at, _)| Value::Integer(at)))
+}
+
+fn positions(a: &Arguments<'_>) -> Result<Value, SqlError> {
+    if a.is_null(0) {
+        return Ok(Value::Null);
+    }
+    let (array, wanted, element_oid) = wanted(a)?;
+    one_dimension(&array, "searching for elements in multidimensional arrays is not supported")?;
+    let lower = array.dimensions.first().map_or(1, |(_, lower)| i64::from(*lower));
+    let found = (lower..).zip(&array.elements).filter(|(_, e)| equal(element_oid, e.as_deref(), wanted.as_deref()));
+    Ok(written(&Array::of(found.map(|(at, _)| Some(at.to_string())).collect())))
+}
+
+fn replace(a: &Arguments<'_>) -> Result<Value, SqlError> {
+    if a.is_null(0) {
+        return Ok(Value::Null);
+    }
+    let (mut array, wanted, element_oid) = wanted(a)?;
+    let replacement = (!a.is_null(3)).then(|| element_text(element_oid, a.value(3)));
+    for element in &mut array.elements {
+        if equal(element_oid, element.as_deref(), wanted.as_deref()) {
+            element.clone_from(&replacement);
+        }
+    }
+    Ok(written(&array))
+}
+
+/// Without the last elements of the first dimension.
+fn trim(a: &Arguments<'_>) -> Result<Value, SqlError> {
+    let (mut array, cut) = (read(&a.text(0)?)?, a.int(1)?);
+    let length = array.dimensions.first().map_or(0, |(length, _)| *length);
+    let Some(kept) = usize::try_from(cut).ok().and_then(|cut| length.checked_sub(cut)) else {
+        let message = format!("number of elements to trim must be between 0 and {length}");
+        return Err(SqlError::new("2202E", message));
+    };
+    if kept == 0 {
+        return Ok(written(&Array::default()));
+    }
+    array.elements.truncate(array.elements.len() / length * kept);
+    array.dimensions[0].0 = kept;
+    for dimension in &mut array.dimensions {
+        dimension.1 = 1;
+    }
+    Ok(written(&array))
 }
 
 fn remove(a: &Arguments<'_>) -> Result<Value, SqlError> {
@@ -220,7 +279,12 @@ fn remove(a: &Arguments<'_>) -> Result<Value, SqlError> {
     let (array, wanted, element_oid) = wanted(a)?;
     one_dimension(&array, "removing elements from multidimensional arrays is not supported")?;
     let kept = array.elements.into_iter().filter(|e| !equal(element_oid, e.as_deref(), wanted.as_deref()));
-    Ok(written(&Array::of(kept.collect())))
+    let mut left = Array::of(kept.collect());
+    // The lower bound stays.
+    if let (Some(new), Some(old)) = (left.dimensions.first_mut(), array.dimensions.first()) {
+        new.1 = old.1;
+    }
+    Ok(written(&left))
 }
 
 /// Adds an element at one end.
@@ -261,7 +325,8 @@ fn concatenate(a: &Arguments<'_>) -> Result<Value, SqlError> {
     if right.dimensions.is_empty() {
         return Ok(written(&left));
     }
-    let lengths = |array: &Array, from: usize| -> Vec<usize> { array.dimensions[from..].iter().map(|d| d.0).collect() };
+    // Inner dimensions must agree in length and lower bound.
+    let lengths = |array: &Array, from: usize| array.dimensions[from..].to_vec();
     let (l, r) = (left.dimensions.len(), right.dimensions.len());
     let dimensions = if l == r && lengths(&left, 1) == lengths(&right, 1) {
         let mut dimensions = left.dimensions.clone();
@@ -305,6 +370,10 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     lenient(conn, "pg_array", -1, construct)?;
     strict(conn, "pg_array_get", 3, element)?;
     lenient(conn, "pg_array_position", 3, position)?;
+    lenient(conn, "pg_array_position", 4, position)?;
+    lenient(conn, "pg_array_positions", 3, positions)?;
+    lenient(conn, "pg_array_replace", 4, replace)?;
+    strict(conn, "pg_trim_array", 2, trim)?;
     lenient(conn, "pg_array_remove", 3, remove)?;
     lenient(conn, "pg_array_append", 3, append)?;
     lenient(conn, "pg_array_prepend", 3, prepend)?;
@@ -390,6 +459,11 @@ mod tests {
         check("pg_array_position('{a}', 'b', 25)", "NULL");
         check("pg_array_position('{1.50}', '1.5', 1700)", "1");
         check("pg_array_remove('{1,2,1}', 1, 23)", "{2}");
+        check("pg_array_position('{1,2,1}', 1, 23, 2)", "3");
+        check("pg_array_positions('{1,NULL,1}', 1, 23)", "{1,3}");
+        check("pg_array_replace('{1,NULL,1}', NULL, 23, 7)", "{1,7,1}");
+        check("pg_trim_array('[0:2]={1,2,3}', 1)", "{1,2}");
+        check("pg_trim_array('{1}', 2)", "number of elements to trim must be between 0 and 1 (2202E)");
         check("pg_array_contains('{1,2,3}', '{3,1}', 1007)", "1");
         check("pg_array_contains('{1,NULL}', '{NULL}', 1007)", "0");
         check("pg_array_overlaps('{1,2}', '{2,9}', 1007)", "1");

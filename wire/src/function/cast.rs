@@ -21,6 +21,7 @@ pub(super) fn table() -> Vec<Cast> {
     add(&mut table, oid::INT2VECTOR, oid::INT2_ARRAY, Implicit, Call("pg_vector_to_array"));
     add(&mut table, oid::OIDVECTOR, oid::OID_ARRAY, Implicit, Call("pg_vector_to_array"));
     super::datetime::casts(&mut table);
+    super::timetz::casts(&mut table);
     super::json::casts(&mut table);
     table
 }
@@ -147,6 +148,7 @@ pub(super) fn output_form(from: u32) -> Option<Form> {
         | oid::UUID
         | oid::INTERVAL
         | oid::TIME
+        | oid::TIMETZ
         | oid::JSON
         | oid::JSONB
         | oid::INT2VECTOR
@@ -317,14 +319,11 @@ fn register_numbers(conn: &Connection) -> rusqlite::Result<()> {
 
 fn register_strings(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_name", 1, |a| Ok(text(types::text::name(&a.text(0)?))))?;
-    strict(conn, "pg_char", 1, |a| Ok(text(a.text(0)?.chars().next().map(String::from).unwrap_or_default())))?;
-    strict(conn, "pg_char_to_int4", 1, |a| {
-        Ok(Value::Integer(i64::from(a.text(0)?.bytes().next().unwrap_or(0) as i8)))
-    })?;
-    strict(conn, "pg_int4_to_char", 1, |a| match a.int(0)? {
-        0 => Ok(text("")),
-        value @ 1..=127 => Ok(text(char::from(value as u8))),
-        _ => Err(SqlError::new("22003", "\"char\" out of range")),
+    strict(conn, "pg_char", 1, |a| Ok(text(types::text::char_text(types::text::char_byte(&a.text(0)?)))))?;
+    strict(conn, "pg_char_to_int4", 1, |a| Ok(Value::Integer(i64::from(types::text::char_byte(&a.text(0)?) as i8))))?;
+    strict(conn, "pg_int4_to_char", 1, |a| match i8::try_from(a.int(0)?) {
+        Ok(value) => Ok(text(types::text::char_text(value as u8))),
+        Err(_) => Err(SqlError::new("22003", "\"char\" out of range")),
     })
 }
 

@@ -9,6 +9,7 @@ use storage::rusqlite::{self, Connection};
 
 use crate::types::array::Array;
 use crate::types::datetime::interval;
+use crate::types::datetime::timetz::TimeTz;
 use crate::types::json;
 use crate::types::numeric::Numeric;
 
@@ -31,6 +32,10 @@ fn numbers(a: &str, b: &str) -> Ordering {
 
 fn intervals(a: &str, b: &str) -> Ordering {
     by_value(a, b, |text| interval::parse(text).ok(), interval::Interval::cmp)
+}
+
+fn zoned_times(a: &str, b: &str) -> Ordering {
+    by_value(a, b, TimeTz::load, TimeTz::cmp)
 }
 
 fn documents(a: &str, b: &str) -> Ordering {
@@ -62,6 +67,7 @@ pub(super) fn element_order(collation: &str) -> fn(&str, &str) -> Ordering {
     match collation {
         "pg_numeric" | "pg_array_number" => numbers,
         "pg_interval" | "pg_array_interval" => intervals,
+        "pg_timetz" | "pg_array_timetz" => zoned_times,
         "pg_jsonb" | "pg_array_jsonb" => documents,
         "rtrim" | "pg_array_bpchar" => padded,
         _ => |a, b| a.cmp(b),
@@ -72,7 +78,16 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     conn.create_collation("pg_numeric", numbers)?;
     conn.create_collation("pg_interval", intervals)?;
     conn.create_collation("pg_jsonb", documents)?;
-    for name in ["pg_array_number", "pg_array_interval", "pg_array_bpchar", "pg_array_jsonb", "pg_array_text"] {
+    conn.create_collation("pg_timetz", zoned_times)?;
+    const ARRAYS: [&str; 6] = [
+        "pg_array_number",
+        "pg_array_interval",
+        "pg_array_timetz",
+        "pg_array_bpchar",
+        "pg_array_jsonb",
+        "pg_array_text",
+    ];
+    for name in ARRAYS {
         let order = element_order(name);
         conn.create_collation(name, move |a, b| {
             by_value(a, b, |text| Array::parse(text).ok(), |a, b| arrays(a, b, order))

@@ -36,7 +36,7 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "extract"(TEXT, TIMESTAMP) -> NUMERIC, Immutable, Call("pg_extract_timestamp");
     "extract"(TEXT, TIMESTAMPTZ) -> NUMERIC, Stable, Pattern("pg_extract_timestamptz({0}, {1}, {timezone})");
     "extract"(TEXT, INTERVAL) -> NUMERIC, Immutable, Call("pg_extract_interval");
-    "date_part"(TEXT, DATE) -> FLOAT8, Immutable, Pattern("CAST(pg_extract_date({0}, {1}) AS REAL)");
+    "date_part"(TEXT, DATE) -> FLOAT8, Immutable, Pattern("pg_numeric_to_float(pg_extract_date({0}, {1}))");
     "date_part"(TEXT, TIME) -> FLOAT8, Immutable, Pattern("CAST(pg_extract_time({0}, {1}) AS REAL)");
     "date_part"(TEXT, TIMESTAMP) -> FLOAT8, Immutable, Pattern("pg_numeric_to_float(pg_extract_timestamp({0}, {1}))");
     "date_part"(TEXT, TIMESTAMPTZ) -> FLOAT8, Stable, Pattern("pg_numeric_to_float(pg_extract_timestamptz({0}, {1}, {timezone}))");
@@ -53,14 +53,18 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "make_time"(INT4, INT4, FLOAT8) -> TIME, Immutable, Call("pg_make_time");
     "make_timestamp"(INT4, INT4, INT4, INT4, INT4, FLOAT8) -> TIMESTAMP, Immutable, Call("pg_make_timestamp");
     "make_timestamptz"(INT4, INT4, INT4, INT4, INT4, FLOAT8) -> TIMESTAMPTZ, Stable, Pattern("pg_moment(pg_make_timestamp({0}, {1}, {2}, {3}, {4}, {5}), {timezone})");
-    "make_timestamptz"(INT4, INT4, INT4, INT4, INT4, FLOAT8, TEXT) -> TIMESTAMPTZ, Stable, Pattern("pg_moment(pg_make_timestamp({0}, {1}, {2}, {3}, {4}, {5}), {6})");
+    "make_timestamptz"(INT4, INT4, INT4, INT4, INT4, FLOAT8, TEXT) -> TIMESTAMPTZ, Stable, Call("pg_make_timestamptz");
     "to_timestamp"(FLOAT8) -> TIMESTAMPTZ, Immutable, Call("pg_from_unix");
     "justify_hours"(INTERVAL) -> INTERVAL, Immutable, Call("pg_justify_hours");
     "justify_days"(INTERVAL) -> INTERVAL, Immutable, Call("pg_justify_days");
     "isfinite"(DATE) -> BOOL, Immutable, Call("pg_is_finite");
     "isfinite"(TIMESTAMP) -> BOOL, Immutable, Call("pg_is_finite");
     "isfinite"(TIMESTAMPTZ) -> BOOL, Immutable, Call("pg_is_finite");
-    "isfinite"(INTERVAL) -> BOOL, Immutable, Pattern("({0} IS {0})");
+    "isfinite"(INTERVAL) -> BOOL, Immutable, Pattern("({0} = {0})");
+    "justify_interval"(INTERVAL) -> INTERVAL, Immutable, Call("pg_justify_interval");
+    "date_trunc"(TEXT, INTERVAL) -> INTERVAL, Immutable, Call("pg_trunc_interval");
+    "date_bin"(INTERVAL, TIMESTAMP, TIMESTAMP) -> TIMESTAMP, Immutable, Call("pg_bin_timestamp");
+    "date_bin"(INTERVAL, TIMESTAMPTZ, TIMESTAMPTZ) -> TIMESTAMPTZ, Immutable, Call("pg_bin_timestamptz");
 };
 
 /// A date as the timestamp at its midnight, the other side as it is, compared.
@@ -152,7 +156,7 @@ pub(super) fn casts(table: &mut Vec<Cast>) {
 
 impl Arguments<'_> {
     /// A date; a text in another spelling, which files may hold, is read as input.
-    fn date(&self, at: usize) -> Result<Date, SqlError> {
+    pub(super) fn date(&self, at: usize) -> Result<Date, SqlError> {
         let text = self.text(at)?;
         Date::load(&text).map_or_else(|| parse::date(&text, DateOrder::Mdy), Ok)
     }
@@ -219,8 +223,15 @@ fn register_conversions(conn: &Connection) -> rusqlite::Result<()> {
         let value = a.timestamp(0)?;
         Ok(if value.is_infinite() { Value::Null } else { text(value.time().show()) })
     })?;
-    strict(conn, "pg_local", 2, |a| in_range(a.zone(1)?.local(a.timestamp(0)?)).map(stored))?;
-    strict(conn, "pg_moment", 2, |a| in_range(a.zone(1)?.moment(a.timestamp(0)?)).map(stored_zoned))?;
+    strict(conn, "pg_local", 2, |a| match a.timestamp(0)? {
+        // An infinity is the same in every zone, known or not.
+        infinity if infinity.is_infinite() => Ok(stored(infinity)),
+        moment => in_range(a.zone(1)?.local(moment)).map(stored),
+    })?;
+    strict(conn, "pg_moment", 2, |a| match a.timestamp(0)? {
+        infinity if infinity.is_infinite() => Ok(stored_zoned(infinity)),
+        local => in_range(a.zone(1)?.moment(local)).map(stored_zoned),
+    })?;
     strict(conn, "pg_local_by", 2, |a| in_range(fixed_zone(a.interval(1)?)?.local(a.timestamp(0)?)).map(stored))?;
     strict(conn, "pg_moment_by", 2, |a| {
         in_range(fixed_zone(a.interval(1)?)?.moment(a.timestamp(0)?)).map(stored_zoned)
@@ -240,6 +251,27 @@ fn register_conversions(conn: &Connection) -> rusqlite::Result<()> {
     })?;
     strict(conn, "pg_is_finite", 1, |a| Ok(boolean(!a.text(0)?.ends_with("infinity"))))?;
     volatile(conn, "pg_clock", 0, |_| Ok(text(WallTime::now().to_storage())))
+}
+
+/// The start of the stride, counted from an origin, in which a time lies.
+fn bin(a: &Arguments<'_>) -> Result<Timestamp, SqlError> {
+    let (stride, moment, origin) = (a.interval(0)?, a.timestamp(1)?, a.timestamp(2)?);
+    if moment.is_infinite() {
+        return Ok(moment);
+    }
+    if origin.is_infinite() {
+        return Err(SqlError::new("22008", "origin out of range"));
+    }
+    if stride.months != 0 {
+        return Err(SqlError::unsupported("timestamps cannot be binned into intervals containing months or years"));
+    }
+    let width = i128::from(stride.days) * i128::from(DAY) + i128::from(stride.micros);
+    if width <= 0 {
+        return Err(SqlError::new("22008", "stride must be greater than zero"));
+    }
+    let distance = moment.0.checked_sub(origin.0).ok_or_else(|| out_of_range("interval"))?;
+    let distance = i128::from(distance);
+    in_range(Timestamp::from_micros(i128::from(origin.0) + distance.div_euclid(width) * width))
 }
 
 fn register_arithmetic(conn: &Connection) -> rusqlite::Result<()> {
@@ -276,6 +308,10 @@ fn register_arithmetic(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_multiply_interval", 2, |a| Ok(shown(a.interval(0)?.multiply(a.float(1)?)?)))?;
     strict(conn, "pg_divide_interval", 2, |a| Ok(shown(a.interval(0)?.divide(a.float(1)?)?)))?;
     strict(conn, "pg_justify_hours", 1, |a| Ok(shown(a.interval(0)?.justify_hours()?)))?;
+    strict(conn, "pg_justify_interval", 1, |a| Ok(shown(a.interval(0)?.justify()?)))?;
+    strict(conn, "pg_trunc_interval", 2, |a| Ok(shown(a.interval(1)?.truncate(&a.text(0)?)?)))?;
+    strict(conn, "pg_bin_timestamp", 3, |a| bin(a).map(stored))?;
+    strict(conn, "pg_bin_timestamptz", 3, |a| bin(a).map(stored_zoned))?;
     strict(conn, "pg_justify_days", 1, |a| Ok(shown(a.interval(0)?.justify_days()?)))
 }
 
@@ -288,9 +324,17 @@ fn register_fields(conn: &Connection) -> rusqlite::Result<()> {
         Ok(stored(a.timestamp(1)?.truncate(&a.text(0)?, "timestamp without time zone")?))
     })?;
     strict(conn, "pg_trunc_timestamptz", 3, |a| {
+        let moment = a.timestamp(1)?;
+        if moment.is_infinite() {
+            return Ok(stored_zoned(moment));
+        }
+        let (name, type_name) = (a.text(0)?, "timestamp with time zone");
         let zone = a.zone(2)?;
-        let local = in_range(zone.local(a.timestamp(1)?))?;
-        let cut = local.truncate(&a.text(0)?, "timestamp with time zone")?;
+        let local = in_range(zone.local(moment))?;
+        let cut = local.truncate(&name, type_name)?;
+        // Within a day the offset stays, also in the hour that autumn repeats.
+        let within_day = arithmetic::Field::parse(&name, type_name)?.is_within_day();
+        let zone = if within_day { Rc::new(Zone::Fixed(zone.offset_at(moment))) } else { zone };
         in_range(zone.moment(cut)).map(stored_zoned)
     })?;
     strict(conn, "pg_extract_date", 2, |a| arithmetic::extract_date(&a.text(0)?, a.date(1)?).map(numeric))?;
@@ -325,26 +369,31 @@ fn make_time(hour: i64, minute: i64, second: f64) -> Result<Time, SqlError> {
     if micros > DAY { Err(refuse()) } else { Ok(Time(micros)) }
 }
 
+fn make_timestamp(a: &Arguments<'_>) -> Result<Timestamp, SqlError> {
+    let date = make_date(a.int(0)?, a.int(1)?, a.int(2)?)?;
+    let time = make_time(a.int(3)?, a.int(4)?, a.float(5)?)?;
+    in_range(Timestamp::from_micros(i128::from(date.0) * i128::from(DAY) + i128::from(time.0)))
+}
+
 fn register_makers(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_make_date", 3, |a| Ok(text(make_date(a.int(0)?, a.int(1)?, a.int(2)?)?.store())))?;
     strict(conn, "pg_make_time", 3, |a| Ok(text(make_time(a.int(0)?, a.int(1)?, a.float(2)?)?.show())))?;
-    strict(conn, "pg_make_timestamp", 6, |a| {
-        let date = make_date(a.int(0)?, a.int(1)?, a.int(2)?)?;
-        let time = make_time(a.int(3)?, a.int(4)?, a.float(5)?)?;
-        let micros = i128::from(date.0) * i128::from(DAY) + i128::from(time.0);
-        in_range(Timestamp::from_micros(micros)).map(stored)
+    strict(conn, "pg_make_timestamp", 6, |a| make_timestamp(a).map(stored))?;
+    strict(conn, "pg_make_timestamptz", 7, |a| {
+        let local = make_timestamp(a)?;
+        in_range(a.zone(6)?.moment(local)).map(stored_zoned)
     })
 }
 
 /// Rounds microseconds to a precision of 0 to 6 digits, half away from zero.
-fn to_precision(micros: i64, precision: u32) -> i64 {
+pub(super) fn to_precision(micros: i64, precision: u32) -> i64 {
     let unit = 10i64.pow(6 - precision.min(6));
     let half = unit / 2;
     let rounded = if micros < 0 { micros.saturating_sub(half) } else { micros.saturating_add(half) };
     rounded / unit * unit
 }
 
-fn precision(a: &Arguments<'_>) -> Result<Option<u32>, SqlError> {
+pub(super) fn precision(a: &Arguments<'_>) -> Result<Option<u32>, SqlError> {
     Ok(u32::try_from(a.int(1)?).ok().filter(|precision| *precision <= 6))
 }
 

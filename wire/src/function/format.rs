@@ -3,13 +3,14 @@
 //! The emitted call carries the session's time zone and the list of its arguments' types, so that each value is shown by
 //! its type's output function.
 
-use storage::Value;
 use storage::rusqlite::{self, Connection};
+use storage::{Value, ValueRef};
 
 use super::body::{Arguments, lenient, text};
 use super::cast::{formats, output};
 use super::string::{quote_identifier, quote_literal};
 use crate::error::SqlError;
+use crate::types::oid;
 
 /// The arguments of a call `f(time zone, 'oid,oid,..', value, ..)`, shown; `None` is NULL.
 pub(super) fn shown(a: &Arguments<'_>) -> Result<Vec<Option<String>>, SqlError> {
@@ -30,8 +31,22 @@ pub(super) fn type_list(a: &Arguments<'_>, at: usize) -> Result<Vec<u32>, SqlErr
         .collect()
 }
 
+fn nulls(a: &Arguments<'_>) -> i64 {
+    (0..a.len()).filter(|at| a.is_null(*at)).count() as i64
+}
+
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     lenient(conn, "pg_concat", -1, |a| Ok(text(shown(a)?.into_iter().flatten().collect::<String>())))?;
+    lenient(conn, "pg_shown", 3, |a| {
+        // As the cast to text shows it, which writes out booleans.
+        let shown = match (type_list(a, 1)?.as_slice(), a.value(2)) {
+            ([oid::BOOL], ValueRef::Integer(value)) => Some(if value == 0 { "false" } else { "true" }.to_owned()),
+            _ => shown(a)?.into_iter().flatten().next(),
+        };
+        Ok(shown.map_or(Value::Null, text))
+    })?;
+    lenient(conn, "pg_num_nulls", -1, |a| Ok(Value::Integer(nulls(a))))?;
+    lenient(conn, "pg_num_nonnulls", -1, |a| Ok(Value::Integer(a.len() as i64 - nulls(a))))?;
     lenient(conn, "pg_concat_ws", -1, |a| {
         let mut values = shown(a)?.into_iter();
         let Some(Some(separator)) = values.next() else { return Ok(Value::Null) };

@@ -57,9 +57,15 @@ pub(super) fn operators(table: &mut Vec<Operator>) {
     };
     for document in [JSON, JSONB] {
         add("->", document, TEXT, document, Call("pg_json_member"));
-        add("->", document, INT4, document, Call("pg_json_item"));
+        let item = if document == JSONB { Call("pg_jsonb_item") } else { Call("pg_json_item") };
+        add("->", document, INT4, document, item);
         add("->>", document, TEXT, TEXT, Pattern("pg_json_text(pg_json_member({0}, {1}))"));
-        add("->>", document, INT4, TEXT, Pattern("pg_json_text(pg_json_item({0}, {1}))"));
+        let item_text = if document == JSONB {
+            "pg_json_text(pg_jsonb_item({0}, {1}))"
+        } else {
+            "pg_json_text(pg_json_item({0}, {1}))"
+        };
+        add("->>", document, INT4, TEXT, Pattern(item_text));
         add("#>", document, TEXT_ARRAY, document, Call("pg_json_at"));
         add("#>>", document, TEXT_ARRAY, TEXT, Pattern("pg_json_text(pg_json_at({0}, {1}))"));
     }
@@ -131,10 +137,12 @@ fn zoned(stored: &str, formats: &Formats) -> Result<String, SqlError> {
         return Ok(stored.to_owned());
     };
     let mut shown = moment.show_in(&*zone::find(&formats.time_zone)?).replacen(' ', "T", 1);
+    let era = if shown.ends_with(" BC") { shown.split_off(shown.len() - 3) } else { String::new() };
     let offset = shown.rfind(['+', '-']).map_or("", |at| &shown[at..]);
-    if !offset.contains(':') && !offset.contains(' ') {
+    if !offset.contains(':') {
         shown.push_str(":00");
     }
+    shown.push_str(&era);
     Ok(shown)
 }
 
@@ -217,6 +225,11 @@ fn part(found: Option<&str>) -> Value {
     found.map_or(Value::Null, text)
 }
 
+/// The steps of a path.
+fn path(a: &Arguments<'_>, at: usize) -> Result<Vec<Option<String>>, SqlError> {
+    Ok(Array::parse(&a.text(at)?)?.elements)
+}
+
 fn keys(a: &Arguments<'_>, at: usize) -> Result<Vec<String>, SqlError> {
     Ok(Array::parse(&a.text(at)?)?.elements.into_iter().flatten().collect())
 }
@@ -242,9 +255,21 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
 fn register_access(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_json_member", 2, |a| Ok(part(json::locate(&a.text(0)?, &[Step::Key(&a.text(1)?)])?)))?;
     strict(conn, "pg_json_item", 2, |a| Ok(part(json::locate(&a.text(0)?, &[Step::Item(a.int(1)?)])?)))?;
+    strict(conn, "pg_jsonb_item", 2, |a| {
+        let value = a.text(0)?;
+        // A scalar counts as a list of itself, as in PostgreSQL.
+        match (value.as_bytes().first(), a.int(1)?) {
+            (Some(b'[' | b'{'), at) => Ok(part(json::locate(&value, &[Step::Item(at)])?)),
+            (_, 0 | -1) => Ok(text(value.into_owned())),
+            _ => Ok(Value::Null),
+        }
+    })?;
     strict(conn, "pg_json_at", 2, |a| {
-        let path = keys(a, 1)?;
-        let steps: Vec<Step<'_>> = path.iter().map(|step| Step::Either(step)).collect();
+        let path = path(a, 1)?;
+        // A NULL step leads nowhere.
+        let Some(steps) = path.iter().map(|step| step.as_deref().map(Step::Either)).collect::<Option<Vec<_>>>() else {
+            return Ok(Value::Null);
+        };
         Ok(part(json::locate(&a.text(0)?, &steps)?))
     })?;
     strict(conn, "pg_json_path", -1, |a| {
@@ -379,14 +404,14 @@ enum Change {
 fn register_changes(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_jsonb_set", 4, |a| {
         let change = Change::Set { value: document(a, 2)?, create: a.int(3)? != 0 };
-        changed(document(a, 0)?, &keys(a, 1)?, change)
+        changed(document(a, 0)?, &path(a, 1)?, change)
     })?;
     strict(conn, "pg_jsonb_insert", 4, |a| {
         let change = Change::Insert { value: document(a, 2)?, after: a.int(3)? != 0 };
-        changed(document(a, 0)?, &keys(a, 1)?, change)
+        changed(document(a, 0)?, &path(a, 1)?, change)
     })?;
-    strict(conn, "pg_jsonb_delete_path", 2, |a| changed(document(a, 0)?, &keys(a, 1)?, Change::Delete))?;
-    strict(conn, "pg_jsonb_concat", 2, |a| Ok(shown(concatenated(document(a, 0)?, document(a, 1)?)?)))?;
+    strict(conn, "pg_jsonb_delete_path", 2, |a| changed(document(a, 0)?, &path(a, 1)?, Change::Delete))?;
+    strict(conn, "pg_jsonb_concat", 2, |a| Ok(shown(concatenated(document(a, 0)?, document(a, 1)?))))?;
     strict(conn, "pg_jsonb_delete_key", 2, |a| delete_keys(document(a, 0)?, &[a.text(1)?.into_owned()]))?;
     strict(conn, "pg_jsonb_delete_keys", 2, |a| delete_keys(document(a, 0)?, &keys(a, 1)?))?;
     strict(conn, "pg_jsonb_delete_item", 2, |a| match document(a, 0)? {
@@ -425,8 +450,9 @@ fn delete_keys(value: Json, keys: &[String]) -> Result<Value, SqlError> {
     }
 }
 
-fn concatenated(left: Json, right: Json) -> Result<Json, SqlError> {
-    Ok(match (left, right) {
+/// Objects are merged; anything else is a list of items.
+fn concatenated(left: Json, right: Json) -> Json {
+    match (left, right) {
         (Json::Object(mut left), Json::Object(right)) => {
             left.extend(right);
             Json::Object(left)
@@ -443,26 +469,33 @@ fn concatenated(left: Json, right: Json) -> Result<Json, SqlError> {
             right.insert(0, left);
             Json::Array(right)
         }
-        (Json::Object(_), _) | (_, Json::Object(_)) => {
-            return Err(SqlError::new("22023", "invalid concatenation of jsonb objects"));
-        }
         (left, right) => Json::Array(vec![left, right]),
-    })
+    }
 }
 
-fn changed(mut value: Json, path: &[String], change: Change) -> Result<Value, SqlError> {
+fn changed(mut value: Json, path: &[Option<String>], change: Change) -> Result<Value, SqlError> {
     if matches!(value, Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) {
         let verb = if matches!(change, Change::Delete) { "delete path in scalar" } else { "set path in scalar" };
         return Err(SqlError::new("22023", format!("cannot {verb}")));
     }
-    if !path.is_empty() {
+    // An empty document has nothing to delete or replace.
+    let empty = match &value {
+        Json::Object(members) => members.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => false,
+    };
+    let nothing_to_change = empty && matches!(change, Change::Delete | Change::Set { create: false, .. });
+    if !path.is_empty() && !nothing_to_change {
         apply(&mut value, path, 1, change)?;
     }
     Ok(shown(value))
 }
 
-fn apply(value: &mut Json, path: &[String], depth: usize, change: Change) -> Result<(), SqlError> {
+fn apply(value: &mut Json, path: &[Option<String>], depth: usize, change: Change) -> Result<(), SqlError> {
     let Some((step, rest)) = path.split_first() else { return Ok(()) };
+    let Some(step) = step else {
+        return Err(SqlError::new("22004", format!("path element at position {depth} is null")));
+    };
     match value {
         Json::Object(members) => {
             let at = members.iter().position(|(key, _)| key == step);

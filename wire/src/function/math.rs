@@ -24,8 +24,6 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "mod"(INT8, INT8) -> INT8, Immutable, Call("pg_modulo_int");
     "mod"(NUMERIC, NUMERIC) -> NUMERIC, Immutable, Call("pg_modulo_numeric");
     "div"(NUMERIC, NUMERIC) -> NUMERIC, Immutable, Call("pg_div_numeric");
-    "gcd"(INT4, INT4) -> INT4, Immutable, Pattern("pg_abs_int4(pg_gcd({0}, {1}))");
-    "gcd"(INT8, INT8) -> INT8, Immutable, Pattern("pg_abs_int8(pg_gcd({0}, {1}))");
     "round"(FLOAT8) -> FLOAT8, Immutable, Call("pg_round_float");
     "round"(NUMERIC) -> NUMERIC, Immutable, Pattern("pg_round_numeric({0}, 0)");
     "round"(NUMERIC, INT4) -> NUMERIC, Immutable, Call("pg_round_numeric");
@@ -47,6 +45,13 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "cbrt"(FLOAT8) -> FLOAT8, Immutable, Call("pg_cbrt");
     "power"(FLOAT8, FLOAT8) -> FLOAT8, Immutable, Call("pg_power_float");
     "pow"(FLOAT8, FLOAT8) -> FLOAT8, Immutable, Call("pg_power_float");
+    "power"(NUMERIC, NUMERIC) -> NUMERIC, Immutable, Call("pg_power_numeric");
+    "pow"(NUMERIC, NUMERIC) -> NUMERIC, Immutable, Call("pg_power_numeric");
+    "exp"(NUMERIC) -> NUMERIC, Immutable, Call("pg_exp_numeric");
+    "ln"(NUMERIC) -> NUMERIC, Immutable, Call("pg_ln_numeric");
+    "log"(NUMERIC) -> NUMERIC, Immutable, Pattern("pg_log_numeric('10', {0})");
+    "log10"(NUMERIC) -> NUMERIC, Immutable, Pattern("pg_log_numeric('10', {0})");
+    "log"(NUMERIC, NUMERIC) -> NUMERIC, Immutable, Call("pg_log_numeric");
     "exp"(FLOAT8) -> FLOAT8, Immutable, Call("pg_exp_float");
     "ln"(FLOAT8) -> FLOAT8, Immutable, Call("pg_ln_float");
     "log"(FLOAT8) -> FLOAT8, Immutable, Call("pg_log_float");
@@ -162,13 +167,6 @@ fn register_integers(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_bit_xor", 2, |a| Ok(Value::Integer(a.int(0)? ^ a.int(1)?)))?;
     strict(conn, "pg_shift_left", 3, |a| shift(a, true))?;
     strict(conn, "pg_shift_right", 3, |a| shift(a, false))?;
-    strict(conn, "pg_gcd", 2, |a| {
-        let (mut x, mut y) = (a.int(0)?, a.int(1)?);
-        while y != 0 {
-            (x, y) = (y, x.wrapping_rem(y));
-        }
-        Ok(Value::Integer(x))
-    })?;
     strict(conn, "pg_fit_integer", 2, |a| {
         let value = a.int(0)?;
         match a.int(1)? {
@@ -214,7 +212,7 @@ fn register_floats(conn: &Connection) -> rusqlite::Result<()> {
         value if value < 0.0 => Err(SqlError::new("2201F", "cannot take square root of a negative number")),
         value => Ok(real(value.sqrt())),
     })?;
-    strict(conn, "pg_cbrt", 1, |a| Ok(real(a.float(0)?.cbrt())))?;
+    strict(conn, "pg_cbrt", 1, |a| Ok(real(cube_root(a.float(0)?))))?;
     strict(conn, "pg_power_float", 2, |a| power(a.float(0)?, a.float(1)?))?;
     strict(conn, "pg_exp_float", 1, |a| {
         let value = a.float(0)?;
@@ -222,8 +220,14 @@ fn register_floats(conn: &Connection) -> rusqlite::Result<()> {
     })?;
     strict(conn, "pg_ln_float", 1, |a| logarithm(a.float(0)?).map(|value| real(value.ln())))?;
     strict(conn, "pg_log_float", 1, |a| logarithm(a.float(0)?).map(|value| real(value.log10())))?;
-    strict(conn, "pg_degrees", 1, |a| Ok(real(a.float(0)?.to_degrees())))?;
-    strict(conn, "pg_radians", 1, |a| Ok(real(a.float(0)?.to_radians())))?;
+    strict(conn, "pg_degrees", 1, |a| {
+        let value = a.float(0)?;
+        checked(value / RADIANS_PER_DEGREE, value.is_infinite(), value == 0.0)
+    })?;
+    strict(conn, "pg_radians", 1, |a| {
+        let value = a.float(0)?;
+        checked(value * RADIANS_PER_DEGREE, value.is_infinite(), value == 0.0)
+    })?;
     strict(conn, "pg_atan", 1, |a| Ok(real(a.float(0)?.atan())))?;
     strict(conn, "pg_atan2", 2, |a| Ok(real(a.float(0)?.atan2(a.float(1)?))))?;
     strict(conn, "pg_sin", 1, |a| in_domain(a.float(0)?, f64::sin))?;
@@ -232,6 +236,18 @@ fn register_floats(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_asin", 1, |a| in_domain(a.float(0)?, f64::asin))?;
     strict(conn, "pg_acos", 1, |a| in_domain(a.float(0)?, f64::acos))?;
     volatile(conn, "pg_random", 0, |_| Ok(Value::Real(random_unit())))
+}
+
+const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
+
+/// The cube root; one step of Newton's method makes the last bit right.
+fn cube_root(value: f64) -> f64 {
+    let root = value.cbrt();
+    if root == 0.0 || !root.is_finite() {
+        return root;
+    }
+    let square = root * root;
+    root - square.mul_add(root, -value) / (3.0 * square)
 }
 
 /// A uniform number in [0, 1), of 53 random bits. Not for secrets, as in PostgreSQL.
@@ -263,7 +279,10 @@ fn power(base: f64, exponent: f64) -> Result<Value, SqlError> {
     if base == 0.0 && exponent < 0.0 {
         return Err(SqlError::new("2201F", "zero raised to a negative power is undefined"));
     }
-    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.floor() != exponent {
+    if base.is_nan() {
+        return Ok(real(if exponent == 0.0 { 1.0 } else { base }));
+    }
+    if base < 0.0 && exponent.is_finite() && exponent.floor() != exponent {
         return Err(SqlError::new("2201F", "a negative number raised to a non-integer power yields a complex result"));
     }
     let infinite = base.is_infinite() || exponent.is_infinite();
@@ -288,6 +307,10 @@ fn register_numerics(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_ceil_numeric", 1, |a| numeric(Ok(a.numeric(0)?.ceiling())))?;
     strict(conn, "pg_floor_numeric", 1, |a| numeric(Ok(a.numeric(0)?.floor())))?;
     strict(conn, "pg_sign_numeric", 1, |a| numeric(Ok(a.numeric(0)?.signum())))?;
+    strict(conn, "pg_power_numeric", 2, |a| numeric(a.numeric(0)?.power(&a.numeric(1)?)))?;
+    strict(conn, "pg_exp_numeric", 1, |a| numeric(a.numeric(0)?.exponential()))?;
+    strict(conn, "pg_ln_numeric", 1, |a| numeric(a.numeric(0)?.natural_logarithm()))?;
+    strict(conn, "pg_log_numeric", 2, |a| numeric(Numeric::logarithm(&a.numeric(0)?, &a.numeric(1)?)))?;
     strict(conn, "pg_sqrt_numeric", 1, |a| numeric(a.numeric(0)?.square_root()))?;
     strict(conn, "pg_trim_scale", 1, |a| numeric(Ok(a.numeric(0)?.without_trailing_zeros())))?;
     strict(conn, "pg_scale_numeric", 1, |a| match a.numeric(0)? {

@@ -13,11 +13,13 @@ use crate::types::{catalog as types, oid};
 
 mod aggregate;
 mod array;
+mod bits;
 mod body;
 mod cast;
 mod catalog;
 mod collation;
 mod datetime;
+mod divisor;
 mod effect;
 mod format;
 mod json;
@@ -32,6 +34,7 @@ mod session;
 mod set_returning;
 mod string;
 mod template;
+mod timetz;
 
 pub(crate) use series::expanded_field;
 pub use string::{quote_identifier, quote_literal};
@@ -147,6 +150,8 @@ pub(crate) use function_table;
 /// The parts of the function table, each beside its bodies.
 static PARTS: &[&[Function]] = &[
     math::FUNCTIONS,
+    divisor::FUNCTIONS,
+    bits::FUNCTIONS,
     string::FUNCTIONS,
     pattern::FUNCTIONS,
     catalog::FUNCTIONS,
@@ -154,6 +159,7 @@ static PARTS: &[&[Function]] = &[
     series::FUNCTIONS,
     array::FUNCTIONS,
     datetime::FUNCTIONS,
+    timetz::FUNCTIONS,
     session::FUNCTIONS,
     effect::FUNCTIONS,
     json::FUNCTIONS,
@@ -255,12 +261,15 @@ pub fn register(conn: &Connection) -> rusqlite::Result<()> {
     crate::emit::support::register(conn)?;
     collation::register(conn)?;
     math::register(conn)?;
+    divisor::register(conn)?;
+    bits::register(conn)?;
     string::register(conn)?;
     pattern::register(conn)?;
     aggregate::register(conn)?;
     set_returning::register(conn)?;
     packed::register(conn)?;
     datetime::register(conn)?;
+    timetz::register(conn)?;
     session::register(conn)?;
     effect::register(conn)?;
     json::register(conn)?;

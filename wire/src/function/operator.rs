@@ -48,6 +48,7 @@ pub(super) fn table() -> Vec<Operator> {
     strings(&mut table);
     super::array::operators(&mut table);
     super::datetime::operators(&mut table);
+    super::timetz::operators(&mut table);
     super::json::operators(&mut table);
     table
 }
@@ -83,6 +84,7 @@ fn all_comparisons(table: &mut Vec<Operator>) {
     }
     comparisons(table, oid::NUMERIC, oid::NUMERIC, &collated!("pg_numeric"));
     comparisons(table, oid::INTERVAL, oid::INTERVAL, &collated!("pg_interval"));
+    comparisons(table, oid::TIMETZ, oid::TIMETZ, &collated!("pg_timetz"));
     comparisons(table, oid::JSONB, oid::JSONB, &collated!("pg_jsonb"));
     comparisons(table, oid::BPCHAR, oid::BPCHAR, &collated!("rtrim"));
     for right in [oid::XID, oid::INT4] {
@@ -160,6 +162,7 @@ fn floats(table: &mut Vec<Operator>) {
         prefix(table, "+", float, float, Same);
         prefix(table, "@", float, float, Call("pg_abs_float"));
     }
+    add(table, "^", oid::NUMERIC, oid::NUMERIC, oid::NUMERIC, Call("pg_power_numeric"));
     add(table, "^", oid::FLOAT8, oid::FLOAT8, oid::FLOAT8, Call("pg_power_float"));
     prefix(table, "|/", oid::FLOAT8, oid::FLOAT8, Call("pg_sqrt_float"));
     prefix(table, "||/", oid::FLOAT8, oid::FLOAT8, Call("pg_cbrt"));

@@ -75,6 +75,10 @@ pub(super) static FUNCTIONS: &[Function] = function_table! {
     "quote_ident"(TEXT) -> TEXT, Immutable, Call("pg_quote_ident");
     "quote_literal"(TEXT) -> TEXT, Immutable, Call("pg_quote_literal");
     "quote_nullable"(TEXT) -> TEXT, Immutable, Call("pg_quote_nullable");
+    "quote_literal"(ANYELEMENT) -> TEXT, Stable, Pattern("pg_quote_literal(pg_shown({timezone}, {types}, {0}))");
+    "quote_nullable"(ANYELEMENT) -> TEXT, Stable, Pattern("pg_quote_nullable(pg_shown({timezone}, {types}, {0}))");
+    "num_nulls"() variadic ANY -> INT4, Immutable, Pattern("pg_num_nulls({*})");
+    "num_nonnulls"() variadic ANY -> INT4, Immutable, Pattern("pg_num_nonnulls({*})");
     "concat"() variadic ANY -> TEXT, Stable, Pattern("pg_concat({timezone}, {types}{, *})");
     "concat_ws"(TEXT) variadic ANY -> TEXT, Stable, Pattern("pg_concat_ws({timezone}, {types}{, *})");
     "format"(TEXT) -> TEXT, Stable, Pattern("pg_format({timezone}, {types}{, *})");
@@ -120,7 +124,7 @@ fn register_letters(conn: &Connection) -> rusqlite::Result<()> {
     })?;
     strict(conn, "pg_chr", 1, |a| match a.int(0)? {
         0 => Err(SqlError::new("54000", "null character not permitted")),
-        code if code < 0 => Err(SqlError::new("54000", "character number must be positive")),
+        code if code < 0 => Err(SqlError::new("22023", "character number must be positive")),
         code => u32::try_from(code)
             .ok()
             .and_then(char::from_u32)

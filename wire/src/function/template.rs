@@ -38,10 +38,10 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Patterns of dates, longer ones before those they begin with.
-const PATTERNS: [&str; 42] = [
-    "SSSSS", "MONTH", "YYYY", "IYYY", "SSSS", "HH24", "HH12", "IDDD", "A.M.", "P.M.", "YYY", "IYY", "DDD", "DAY",
-    "MON", "B.C.", "A.D.", "TZH", "TZM", "YY", "IY", "MM", "DD", "DY", "ID", "IW", "WW", "HH", "MI", "SS", "MS", "US",
-    "CC", "AM", "PM", "AD", "BC", "TZ", "OF", "Y", "I", "Q",
+const PATTERNS: [&str; 43] = [
+    "Y,YYY", "SSSSS", "MONTH", "YYYY", "IYYY", "SSSS", "HH24", "HH12", "IDDD", "A.M.", "P.M.", "YYY", "IYY", "DDD",
+    "DAY", "MON", "B.C.", "A.D.", "TZH", "TZM", "YY", "IY", "MM", "DD", "DY", "ID", "IW", "WW", "HH", "MI", "SS", "MS",
+    "US", "CC", "AM", "PM", "AD", "BC", "TZ", "OF", "Y", "I", "Q",
 ];
 /// Single letters that are patterns too, tried last.
 const LETTERS: [&str; 3] = ["D", "J", "W"];
@@ -187,6 +187,7 @@ fn field(local: Timestamp, name: &str) -> Shown {
     let half = if hour < 12 { "am" } else { "pm" };
     let era = if date.year > 0 { "ad" } else { "bc" };
     match name {
+        "Y,YYY" => Word(format!("{},{:03}", year / 1000, year % 1000), 0),
         "YYYY" => Number(year, 4),
         "YYY" => Number(year % 1000, 3),
         "YY" => Number(year % 100, 2),
@@ -196,6 +197,7 @@ fn field(local: Timestamp, name: &str) -> Shown {
         "IY" => Number(iso_year % 100, 2),
         "I" => Number(iso_year % 10, 1),
         "Q" => Number((date.month - 1) / 3 + 1, 1),
+        "CC" if date.year <= 0 => Word(format!("-{:02}", 1 - date.year / 100), 0),
         "CC" => Number((year + 99) / 100, 2),
         "MM" => Number(date.month, 2),
         "MONTH" => Word(month_name.to_owned(), 9),
@@ -416,6 +418,7 @@ fn show_number(value: &Numeric, template: &str) -> Result<String, SqlError> {
     let digits = if whole == "0" && places > 0 { "" } else { whole };
     let fits = digits.len() <= slots && digits.bytes().all(|b| b.is_ascii_digit());
     let (mut body, mut blanks) = (String::new(), 0);
+    let nothing_shown = digits.is_empty() && fraction.bytes().all(|digit| digit == b'0');
     // Digits are placed from the right; a 0 in the template shows zeros from there on.
     let first_zero = template.whole.iter().position(|slot| *slot == b'0');
     let mut slot = 0;
@@ -450,6 +453,10 @@ fn show_number(value: &Numeric, template: &str) -> Result<String, SqlError> {
             let needed = fraction.trim_end_matches('0').len();
             slots.iter().rposition(|slot| *slot == b'0').map_or(needed, |zero| needed.max(zero + 1))
         };
+        // A zero of which neither side shows a digit is `0.`.
+        if nothing_shown && kept == 0 && body == "." {
+            body.insert(0, '0');
+        }
         body.push_str(&if fits { fraction[..kept.min(fraction.len())].to_owned() } else { "#".repeat(kept) });
     }
     let signed = match template.sign {

@@ -255,11 +255,63 @@ impl Lexer<'_> {
             self.one_string(start, escapes)?;
             // Parts separated by blanks with a newline are one string.
             let end = self.at;
-            if self.skip_blank()? && self.peek(0) == b'\'' {
+            if self.skip_to_next_part() && self.peek(0) == b'\'' {
                 continue;
             }
             self.at = end;
             return Ok(kind);
+        }
+    }
+
+    /// Skips blanks and line comments, not other comments, and tells whether a newline was among them.
+    fn skip_to_next_part(&mut self) -> bool {
+        let mut newline = false;
+        loop {
+            match self.peek(0) {
+                b' ' | b'\t' | 0x0c if self.at < self.bytes.len() => self.at += 1,
+                b'\n' | b'\r' => {
+                    newline = true;
+                    self.at += 1;
+                }
+                b'-' if self.peek(1) == b'-' => {
+                    while self.at < self.bytes.len() && !matches!(self.peek(0), b'\n' | b'\r') {
+                        self.at += 1;
+                    }
+                }
+                _ => return newline,
+            }
+        }
+    }
+
+    fn skip_white(&mut self) {
+        while self.at < self.bytes.len() && self.peek(0).is_ascii_whitespace() {
+            self.at += 1;
+        }
+    }
+
+    /// The `UESCAPE 'c'` after a `U&` string or name belongs to it.
+    fn unicode_escape(&mut self, kind: Kind) -> Result<Kind, SqlError> {
+        let end = self.at;
+        self.skip_white();
+        let word = self.bytes.get(self.at..self.at + 7);
+        if !word.is_some_and(|word| word.eq_ignore_ascii_case(b"uescape")) || is_word_part(self.peek(7)) {
+            self.at = end;
+            return Ok(kind);
+        }
+        let start = self.at;
+        self.at += 7;
+        self.skip_white();
+        if self.peek(0) != b'\'' {
+            return Err(self.error_near(start, "UESCAPE must be followed by a simple string literal"));
+        }
+        let quote = self.at;
+        self.one_string(quote, Escapes::Quote)?;
+        // One byte between quotes that can be told from digits, quotes and blanks.
+        match self.bytes[quote + 1..self.at - 1] {
+            [c] if c.is_ascii() && !c.is_ascii_hexdigit() && !c.is_ascii_whitespace() && !b"+'\"".contains(&c) => {
+                Ok(kind)
+            }
+            _ => Err(self.error_near(quote, "invalid Unicode escape character")),
         }
     }
 
@@ -389,11 +441,13 @@ impl Lexer<'_> {
             }
             (b'u', b'&') if self.peek(2) == b'\'' => {
                 self.at += 2;
-                return self.quoted_string(start, Kind::UnicodeString, Escapes::Quote);
+                let kind = self.quoted_string(start, Kind::UnicodeString, Escapes::Quote)?;
+                return self.unicode_escape(kind);
             }
             (b'u', b'&') if self.peek(2) == b'"' => {
                 self.at += 2;
-                return self.quoted_name(start, Kind::UnicodeQuoted);
+                let kind = self.quoted_name(start, Kind::UnicodeQuoted)?;
+                return self.unicode_escape(kind);
             }
             _ => {}
         }

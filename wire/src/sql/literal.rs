@@ -14,7 +14,10 @@ pub(crate) fn text<'a>(source: &'a str, token: &Token) -> Result<Cow<'a, str>, S
     let value = match token.kind {
         Kind::String => plain(raw.strip_prefix(['n', 'N']).unwrap_or(raw)),
         Kind::EscapeString => return escaped(raw.get(1..).unwrap_or_default(), token.start + 1).map(Cow::Owned),
-        Kind::UnicodeString => return unicode(&parts(raw.get(2..).unwrap_or_default()), token.start).map(Cow::Owned),
+        Kind::UnicodeString => {
+            let (body, escape) = without_escape(raw.get(2..).unwrap_or_default());
+            return unicode(&parts(body), escape, token.start).map(Cow::Owned);
+        }
         Kind::DollarString => {
             let tag = raw.get(1..).and_then(|rest| rest.find('$')).map_or(0, |end| end + 2);
             Cow::Borrowed(raw.get(tag..raw.len() - tag).unwrap_or_default())
@@ -49,7 +52,10 @@ pub(crate) fn name(source: &str, token: &Token) -> Result<String, SqlError> {
     let inner = |text: &str| text.get(1..text.len().saturating_sub(1)).unwrap_or_default().replace("\"\"", "\"");
     let mut name = match token.kind {
         Kind::Quoted => inner(raw),
-        Kind::UnicodeQuoted => unicode(&inner(raw.get(2..).unwrap_or_default()), token.start)?,
+        Kind::UnicodeQuoted => {
+            let (body, escape) = without_escape(raw.get(2..).unwrap_or_default());
+            unicode(&inner(body), escape, token.start)?
+        }
         Kind::Word
         | Kind::Parameter(_)
         | Kind::Int4
@@ -122,6 +128,8 @@ fn escaped(raw: &str, at: u32) -> Result<String, SqlError> {
             '\'' => inside = !inside,
             '\\' if inside => escape(&mut chars, &mut out, at)?,
             c if inside => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            // Between parts, where a line comment may hold quotes.
+            '-' if chars.peek() == Some(&'-') => while chars.next_if(|&c| c != '\n').is_some() {},
             _ => {}
         }
     }
@@ -172,34 +180,74 @@ fn escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut Vec<u8
             if text.len() != length {
                 return Err(bad());
             }
-            let code = u32::from_str_radix(&text, 16).ok().and_then(char::from_u32).ok_or_else(bad)?;
-            out.extend_from_slice(code.encode_utf8(&mut [0; 4]).as_bytes());
+            let mut code = u32::from_str_radix(&text, 16).map_err(|_| bad())?;
+            if is_high_surrogate(code) {
+                let pair = chars.next() == Some('\\') && matches!(chars.next(), Some('u' | 'U'));
+                let low: String = chars.by_ref().take(4).collect();
+                code = Some(low)
+                    .filter(|_| pair)
+                    .and_then(|low| joined(code, &low))
+                    .ok_or_else(|| SqlError::new("42601", "invalid Unicode surrogate pair").at(at))?;
+            }
+            let c = char::from_u32(code).ok_or_else(bad)?;
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
         c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
     }
     Ok(())
 }
 
-/// The escapes of `U&` strings with the default escape character.
-fn unicode(inner: &str, at: u32) -> Result<String, SqlError> {
+fn is_high_surrogate(code: u32) -> bool {
+    (0xD800..0xDC00).contains(&code)
+}
+
+/// The code of a surrogate pair, whose second half is given in digits.
+fn joined(high: u32, low: &str) -> Option<u32> {
+    let low = u32::from_str_radix(low, 16).ok().filter(|low| (0xDC00..0xE000).contains(low))?;
+    Some(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+}
+
+/// Parts a `U&` token from the `UESCAPE 'c'` that may end it, and gives the escape character. The lexer has checked it.
+fn without_escape(raw: &str) -> (&str, char) {
+    let tail = || {
+        let rest = raw.strip_suffix('\'')?;
+        let escape = rest.chars().next_back()?;
+        let word = rest[..rest.len() - escape.len_utf8()].strip_suffix('\'')?.trim_end();
+        let start = word.len().checked_sub(7)?;
+        word.get(start..).filter(|word| word.eq_ignore_ascii_case("uescape"))?;
+        Some((word[..start].trim_end(), escape))
+    };
+    tail().unwrap_or((raw, '\\'))
+}
+
+/// The escapes of `U&` strings.
+fn unicode(inner: &str, escape: char, at: u32) -> Result<String, SqlError> {
     let bad =
         || SqlError::new("42601", "invalid Unicode escape").hint("Unicode escapes must be \\XXXX or \\+XXXXXX.").at(at);
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars().peekable();
     while let Some(c) = chars.next() {
-        if c != '\\' {
+        if c != escape {
             out.push(c);
             continue;
         }
-        if chars.next_if_eq(&'\\').is_some() {
-            out.push('\\');
+        if chars.next_if_eq(&escape).is_some() {
+            out.push(escape);
             continue;
         }
         let length = if chars.next_if_eq(&'+').is_some() { 6 } else { 4 };
         let digits: String = chars.by_ref().take(length).collect();
         let valid = digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let code = u32::from_str_radix(&digits, 16).ok().filter(|_| valid).and_then(char::from_u32).ok_or_else(bad)?;
-        out.push(code);
+        let mut code = u32::from_str_radix(&digits, 16).ok().filter(|_| valid).ok_or_else(bad)?;
+        if is_high_surrogate(code) {
+            let pair = chars.next() == Some(escape);
+            let low: String = chars.by_ref().take(4).collect();
+            code = Some(low)
+                .filter(|_| pair)
+                .and_then(|low| joined(code, &low))
+                .ok_or_else(|| SqlError::new("42601", "invalid Unicode surrogate pair").at(at))?;
+        }
+        out.push(char::from_u32(code).ok_or_else(bad)?);
     }
     Ok(out)
 }
@@ -221,6 +269,10 @@ mod tests {
         check("'a'\n'b'", "ab");
         check(r"E'a\tb\x41\101\u00e4\'c'", "a\tbAAä'c");
         check(r"U&'d\0061t\+000061'", "data");
+        check("U&'d!0061t!!' uescape '!'", "dat!");
+        check(r"U&'\D83D\DE00'", "\u{1F600}");
+        check(r"E'\ud83d\ude00'", "\u{1F600}");
+        check("E'a' -- it's\n'b'", "ab");
         check("$$a'b$$", "a'b");
         check("$q$a$$b$q$", "a$$b");
     }

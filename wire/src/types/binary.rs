@@ -7,6 +7,7 @@ use storage::{Value, ValueRef};
 
 use super::array::{Array, DIMENSIONS_MAX};
 use super::datetime::interval::{self, Interval};
+use super::datetime::timetz::{OFFSET_MAX, TimeTz};
 use super::datetime::{DAY, Date, Time, Timestamp};
 use super::numeric::Numeric;
 use super::text::{self, element_text, element_value};
@@ -48,10 +49,7 @@ pub fn decode(type_oid: u32, bytes: &[u8]) -> Result<Value, SqlError> {
         oid::BYTEA => Value::Blob(bytes.to_vec()),
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::UNKNOWN => Value::Text(utf8(bytes)?.to_owned()),
         oid::NAME => Value::Text(text::name(utf8(bytes)?).to_owned()),
-        oid::CHAR => match fixed::<1>(bytes, "\"char\"")? {
-            [0] => Value::Text(String::new()),
-            byte => Value::Text(utf8(&byte)?.to_owned()),
-        },
+        oid::CHAR => Value::Text(text::char_text(fixed::<1>(bytes, "\"char\"")?[0])),
         oid::UUID => Value::Text(uuid_text(fixed(bytes, "uuid")?)),
         oid::JSON => {
             let text = utf8(bytes)?;
@@ -67,6 +65,7 @@ pub fn decode(type_oid: u32, bytes: &[u8]) -> Result<Value, SqlError> {
         },
         oid::DATE => Value::Text(date(i32::from_be_bytes(fixed(bytes, "date")?))?.store()),
         oid::TIME => Value::Text(time(i64::from_be_bytes(fixed(bytes, "time")?))?.show()),
+        oid::TIMETZ => Value::Text(time_zoned(bytes)?.show()),
         oid::TIMESTAMP => Value::Text(timestamp(i64::from_be_bytes(fixed(bytes, "timestamp")?))?.store()),
         oid::TIMESTAMPTZ => Value::Text(timestamp(i64::from_be_bytes(fixed(bytes, "timestamp")?))?.store_zoned()),
         oid::INTERVAL => Value::Text(interval_value(bytes)?.to_string()),
@@ -116,6 +115,20 @@ fn interval_value(bytes: &[u8]) -> Result<Interval, SqlError> {
 fn uuid_text(bytes: [u8; 16]) -> String {
     let digits = text::hex_digits(&bytes);
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
+
+/// Microseconds, then seconds west of Greenwich.
+fn time_zoned(bytes: &[u8]) -> Result<TimeTz, SqlError> {
+    let mut cursor = Cursor(bytes);
+    let time_of_day = time(i64::from_be_bytes(fixed(cursor.take(8)?, "time with time zone")?))?;
+    let west = cursor.int()?;
+    if !cursor.0.is_empty() {
+        return Err(malformed("time with time zone"));
+    }
+    if west.unsigned_abs() > OFFSET_MAX.unsigned_abs() {
+        return Err(SqlError::new("22009", "time zone displacement out of range"));
+    }
+    Ok(TimeTz { time: time_of_day, offset: -west })
 }
 
 /// A reader that runs out with an error instead of a panic.
@@ -233,7 +246,7 @@ pub fn encode(type_oid: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(
         (oid::BYTEA, ValueRef::Blob(bytes)) => out.extend_from_slice(bytes),
         // A key such as 'some-id' in a BLOB column: its bytes.
         (oid::BYTEA, ValueRef::Text(text)) => out.extend_from_slice(text.as_bytes()),
-        (oid::CHAR, ValueRef::Text(text)) => out.push(text.bytes().next().unwrap_or(0)),
+        (oid::CHAR, ValueRef::Text(text)) => out.push(text::char_byte(text)),
         (oid::JSONB, ValueRef::Text(text)) => {
             out.push(1);
             out.extend_from_slice(text.as_bytes());
@@ -248,6 +261,11 @@ pub fn encode(type_oid: u32, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(
         }
         (oid::TIME, ValueRef::Text(text)) => {
             out.extend_from_slice(&Time::load(text).ok_or_else(refuse)?.0.to_be_bytes());
+        }
+        (oid::TIMETZ, ValueRef::Text(text)) => {
+            let value = TimeTz::load(text).ok_or_else(refuse)?;
+            out.extend_from_slice(&value.time.0.to_be_bytes());
+            out.extend_from_slice(&(-value.offset).to_be_bytes());
         }
         (oid::TIMESTAMP | oid::TIMESTAMPTZ, ValueRef::Text(text)) => {
             out.extend_from_slice(&Timestamp::load(text).ok_or_else(refuse)?.0.to_be_bytes());
@@ -351,6 +369,8 @@ mod tests {
         check(oid::DATE, "-infinity", "80000000");
         check(oid::TIMESTAMPTZ, "2000-01-01 00:00:01+00", "00000000000f4240");
         check(oid::TIME, "00:00:01", "00000000000f4240");
+        check(oid::TIMETZ, "00:00:01-02", "00000000000f424000001c20");
+        check(oid::CHAR, "\\360", "f0");
         check(oid::INTERVAL, "1 mon 2 days 00:00:01", "00000000000f42400000000200000001");
         check(oid::JSONB, "{\"a\":1}", "017b2261223a20317d");
         check(oid::INT4_ARRAY, "{1,NULL}", "00000001000000010000001700000002000000010000000400000001ffffffff");

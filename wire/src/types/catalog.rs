@@ -189,6 +189,7 @@ pub fn collation(oid: u32) -> Option<&'static str> {
     match oid {
         oid::NUMERIC => Some("pg_numeric"),
         oid::INTERVAL => Some("pg_interval"),
+        oid::TIMETZ => Some("pg_timetz"),
         oid::BPCHAR => Some("rtrim"),
         oid::JSONB => Some("pg_jsonb"),
         oid::INT2_ARRAY
@@ -199,6 +200,7 @@ pub fn collation(oid: u32) -> Option<&'static str> {
         | oid::FLOAT4_ARRAY
         | oid::FLOAT8_ARRAY => Some("pg_array_number"),
         oid::INTERVAL_ARRAY => Some("pg_array_interval"),
+        oid::TIMETZ_ARRAY => Some("pg_array_timetz"),
         oid::BPCHAR_ARRAY => Some("pg_array_bpchar"),
         oid::JSONB_ARRAY => Some("pg_array_jsonb"),
         other if element_of(other).is_some() => Some("pg_array_text"),
@@ -214,6 +216,7 @@ pub fn typmod_coercion(oid: u32) -> Option<&'static str> {
         oid::VARCHAR => Some("pg_fit_varchar"),
         oid::BPCHAR => Some("pg_fit_bpchar"),
         oid::TIME => Some("pg_fit_time"),
+        oid::TIMETZ => Some("pg_fit_timetz"),
         oid::TIMESTAMP => Some("pg_fit_timestamp"),
         oid::TIMESTAMPTZ => Some("pg_fit_timestamptz"),
         oid::INTERVAL => Some("pg_fit_interval"),

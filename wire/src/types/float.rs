@@ -43,7 +43,12 @@ fn parse(text: &str, type_name: &str, read: impl Fn(&str) -> Option<(f64, bool)>
 
 /// The shortest text that reads back as the same float8 (`extra_float_digits` 1 or more).
 pub fn text8(value: f64) -> String {
-    shortest(value, format!("{value:e}"), 15)
+    let short = format!("{value:e}");
+    // Of two shortest texts equally near, the even digit is taken, as correct rounding to that many digits gives it.
+    let digits = short.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let even = format!("{:.*e}", digits.max(1) - 1, value);
+    let same = even.parse() == Ok(value);
+    shortest(value, if same { even } else { short }, 15)
 }
 
 /// The shortest text that reads back as the same float4.

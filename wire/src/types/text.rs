@@ -43,12 +43,13 @@ pub fn decode(type_oid: u32, text: &str, formats: &Formats) -> Result<Value, Sql
         oid::NUMERIC => Value::Text(Numeric::parse(text)?.to_string()),
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::UNKNOWN | oid::PG_NODE_TREE => Value::Text(text.to_owned()),
         oid::NAME => Value::Text(name(text).to_owned()),
-        oid::CHAR => Value::Text(text.chars().next().map(String::from).unwrap_or_default()),
+        oid::CHAR => Value::Text(char_text(char_byte(text))),
         oid::BYTEA => Value::Blob(bytea(text)?),
         oid::UUID => Value::Text(uuid(text)?),
         oid::INT2VECTOR | oid::OIDVECTOR => Value::Text(vector(type_oid, text)?),
         oid::DATE => Value::Text(parse::date(text, formats.date_order)?.store()),
         oid::TIME => Value::Text(parse::time(text, formats.date_order)?.show()),
+        oid::TIMETZ => Value::Text(parse::time_zoned(text, formats.date_order, &formats.time_zone)?.show()),
         oid::TIMESTAMP => Value::Text(parse::timestamp(text, formats.date_order)?.store()),
         oid::TIMESTAMPTZ => {
             Value::Text(parse::timestamp_zoned(text, formats.date_order, &formats.time_zone)?.store_zoned())
@@ -212,20 +213,40 @@ pub fn boolean(text: &str) -> Result<bool, SqlError> {
 fn integer(text: &str, type_name: &str, min: i64, max: i64) -> Result<i64, SqlError> {
     let number = text.trim_matches(is_space);
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    let leading = digits.bytes().take_while(u8::is_ascii_digit).count();
+    if leading == 0 {
         return Err(syntax(type_name, text));
     }
-    number
+    // Digits that overflow are reported before what follows them.
+    let value = number[..number.len() - digits.len() + leading]
         .parse::<i64>()
         .ok()
         .filter(|value| (min..=max).contains(value))
-        .ok_or_else(|| SqlError::new("22003", format!("value \"{text}\" is out of range for type {type_name}")))
+        .ok_or_else(|| SqlError::new("22003", format!("value \"{text}\" is out of range for type {type_name}")))?;
+    if leading == digits.len() { Ok(value) } else { Err(syntax(type_name, text)) }
 }
 
 /// An OID: 32 bits, and negative numbers wrap as in PostgreSQL.
 fn unsigned(text: &str, type_name: &str) -> Result<i64, SqlError> {
     let value = integer(text, type_name, i64::from(i32::MIN), i64::from(u32::MAX))?;
     Ok(value & i64::from(u32::MAX))
+}
+
+/// The byte that a text means as `"char"`: its first, or the one that `\ooo` names.
+pub fn char_byte(text: &str) -> u8 {
+    match text.as_bytes() {
+        [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'] => (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'),
+        bytes => bytes.first().copied().unwrap_or(0),
+    }
+}
+
+/// Storage form and output of a `"char"`: nothing for a zero byte, `\ooo` for those beyond ASCII.
+pub fn char_text(byte: u8) -> String {
+    match byte {
+        0 => String::new(),
+        1..=127 => char::from(byte).to_string(),
+        128.. => format!("\\{byte:03o}"),
+    }
 }
 
 /// Cuts a name to 63 bytes at a character boundary.

@@ -303,7 +303,7 @@ impl Parser<'_> {
             self.advance();
             self.advance();
             let left = Box::new(left);
-            let kind = if self.starts_query() {
+            let kind = if self.starts_subquery(0) {
                 let query = Box::new(self.query()?);
                 ExprKind::QuantifiedQuery { left, op, quantifier, query }
             } else {
@@ -359,7 +359,7 @@ impl Parser<'_> {
         }
         if self.eat_word("in") {
             self.expect_punct(b'(')?;
-            let kind = if self.starts_query() {
+            let kind = if self.starts_subquery(0) {
                 ExprKind::InQuery { arg, query: Box::new(self.query()?), negated }
             } else {
                 ExprKind::InList { arg, list: self.exprs()?, negated }
@@ -424,7 +424,7 @@ impl Parser<'_> {
 
     fn parenthesised(&mut self) -> Result<Expr, SqlError> {
         let at = self.at();
-        if self.starts_query() {
+        if self.starts_subquery(1) {
             self.expect_punct(b'(')?;
             let query = Box::new(self.query()?);
             self.expect_punct(b')')?;
@@ -456,6 +456,35 @@ impl Parser<'_> {
         }
         ["select", "values", "with", "table"].iter().any(|word| self.is_word_at(count, word))
             && !(self.is_word_at(count, "values") && self.ahead(count + 1).kind != Kind::Punct(b'('))
+    }
+
+    /// Whether parentheses whose inside begins `count` tokens ahead hold a query. A parenthesised query there may be the
+    /// operand of an expression: then something else than the rest of a query follows it.
+    fn starts_subquery(&self, count: usize) -> bool {
+        if self.ahead(count).kind != Kind::Punct(b'(') {
+            return ["select", "values", "with"].iter().any(|word| self.is_word_at(count, word))
+                && !(self.is_word_at(count, "values") && self.ahead(count + 1).kind != Kind::Punct(b'('));
+        }
+        if !self.starts_subquery(count + 1) {
+            return false;
+        }
+        let mut depth = 0;
+        let mut at = count;
+        loop {
+            let kind = self.ahead(at).kind;
+            if kind == Kind::Punct(b'(') {
+                depth += 1;
+            } else if kind == Kind::Punct(b')') {
+                depth -= 1;
+            }
+            if depth == 0 || kind == Kind::End {
+                break;
+            }
+            at += 1;
+        }
+        const CONTINUES: [&str; 8] = ["union", "intersect", "except", "order", "limit", "offset", "fetch", "for"];
+        matches!(self.ahead(at + 1).kind, Kind::Punct(b')') | Kind::End)
+            || CONTINUES.iter().any(|word| self.is_word_at(at + 1, word))
     }
 
     /// A name of one to three parts, `t.*`, or a call.

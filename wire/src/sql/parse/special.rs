@@ -232,6 +232,12 @@ impl Parser<'_> {
 
     fn overlay_args(&mut self) -> Result<Vec<Expr>, SqlError> {
         let mut args = vec![self.expr()?];
+        if self.is_punct(b',') {
+            while self.eat_punct(b',') {
+                args.push(self.expr()?);
+            }
+            return Ok(args);
+        }
         self.expect_word("placing")?;
         args.push(self.expr()?);
         self.expect_word("from")?;

@@ -132,7 +132,7 @@ impl Parser<'_> {
             }
             "interval" => {
                 if self.is_punct(b'(') {
-                    return Err(SqlError::unsupported("precision of type interval is not supported").at(self.at()));
+                    found.modifiers = self.modifiers()?;
                 }
                 let fields = ["year", "month", "day", "hour", "minute", "second"];
                 if self.word_at(0).is_some_and(|word| fields.contains(&word.as_str())) {

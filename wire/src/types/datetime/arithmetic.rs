@@ -116,6 +116,63 @@ impl Interval {
     }
 }
 
+impl Interval {
+    /// Both of [`Self::justify_hours`] and [`Self::justify_days`], with one sign for all parts (`justify_interval`).
+    ///
+    /// # Errors
+    /// As [`Self::negate`].
+    pub fn justify(self) -> Result<Self, SqlError> {
+        let day = i128::from(DAY);
+        let (mut months, mut days, mut micros) =
+            (i128::from(self.months), i128::from(self.days), i128::from(self.micros));
+        days += micros / day;
+        micros %= day;
+        months += days / 30;
+        days %= 30;
+        if months > 0 && (days < 0 || days == 0 && micros < 0) {
+            days += 30;
+            months -= 1;
+        } else if months < 0 && (days > 0 || days == 0 && micros > 0) {
+            days -= 30;
+            months += 1;
+        }
+        if days > 0 && micros < 0 {
+            micros += day;
+            days -= 1;
+        } else if days < 0 && micros > 0 {
+            micros -= day;
+            days += 1;
+        }
+        Self::from_parts(months, days, micros).ok_or_else(|| out_of_range("interval"))
+    }
+
+    /// `date_trunc(field, self)`: parts below the field are cut, towards zero.
+    ///
+    /// # Errors
+    /// 22023 for an unknown field, 0A000 for one that intervals lack.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every field the type lacks is refused alike")]
+    pub fn truncate(self, name: &str) -> Result<Self, SqlError> {
+        let field = Field::parse(name, "interval")?;
+        let months = |unit: i32| Self { months: self.months / unit * unit, days: 0, micros: 0 };
+        let micros = |unit: i64| Self { micros: self.micros / unit * unit, ..self };
+        Ok(match field {
+            Field::Millennium => months(12_000),
+            Field::Century => months(1_200),
+            Field::Decade => months(120),
+            Field::Year => months(12),
+            Field::Quarter => months(3),
+            Field::Month => months(1),
+            Field::Day => Self { micros: 0, ..self },
+            Field::Hour => micros(HOUR),
+            Field::Minute => micros(MINUTE),
+            Field::Second => micros(SECOND),
+            Field::Milliseconds => micros(1000),
+            Field::Microseconds => self,
+            _ => return Err(field.unsupported("interval")),
+        })
+    }
+}
+
 impl Timestamp {
     /// `self + interval`; infinities stay.
     ///
@@ -131,8 +188,11 @@ impl Timestamp {
             let months = date.year * 12 + date.month - 1 + i64::from(interval.months);
             let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
             days = calendar::days(Civil { year, month, day: date.day.min(calendar::month_length(year, month)) });
+            // Each step must be in range, as in PostgreSQL, also where a later one leads back.
+            timestamp(i128::from(days) * i128::from(DAY) + i128::from(self.time().0))?;
         }
         let days = i128::from(days) + i128::from(interval.days);
+        timestamp(days * i128::from(DAY) + i128::from(self.time().0))?;
         timestamp(days * i128::from(DAY) + i128::from(self.time().0) + i128::from(interval.micros))
     }
 
@@ -161,7 +221,8 @@ impl Timestamp {
         if self.is_infinite() || other.is_infinite() {
             return Err(SqlError::new("22008", "cannot subtract infinite timestamps"));
         }
-        self.0.checked_sub(other.0).map(Interval::from_micros_justified).ok_or_else(|| out_of_range("interval"))
+        // Over more than 292,000 years the difference wraps around, as PostgreSQL 15's does.
+        Ok(Interval::from_micros_justified(self.0.wrapping_sub(other.0)))
     }
 
     /// `age(self, other)`: years, months, days and time by the calendar.
@@ -196,10 +257,10 @@ impl Timestamp {
     /// # Errors
     /// 22023 for an unknown field.
     pub fn truncate(self, field: &str, type_name: &str) -> Result<Self, SqlError> {
-        let field = Field::parse(field, type_name)?;
         if self.is_infinite() {
             return Ok(self);
         }
+        let field = Field::parse(field, type_name)?;
         let date = self.date().civil();
         let day = |year: i64, month: i64| -> Result<Self, SqlError> {
             timestamp(i128::from(calendar::days(Civil { year, month, day: 1 })) * i128::from(DAY))
@@ -301,6 +362,11 @@ impl Field {
         })
     }
 
+    /// Whether cutting below the field never leaves the day.
+    pub fn is_within_day(self) -> bool {
+        matches!(self, Self::Hour | Self::Minute | Self::Second | Self::Milliseconds | Self::Microseconds)
+    }
+
     /// 0A000 `unit "x" not supported for type t`.
     pub fn unsupported(self, type_name: &str) -> SqlError {
         let name = format!("{self:?}").to_ascii_lowercase();
@@ -314,7 +380,7 @@ fn micros_as_seconds(micros: i128) -> Numeric {
 }
 
 /// `value / 10^scale`, showing `scale` digits.
-fn scaled(value: i128, scale: u32) -> Numeric {
+pub(super) fn scaled(value: i128, scale: u32) -> Numeric {
     let unit = 10i128.pow(scale);
     let (whole, fraction) = (value.abs() / unit, value.abs() % unit);
     let sign = if value < 0 { "-" } else { "" };
@@ -324,7 +390,7 @@ fn scaled(value: i128, scale: u32) -> Numeric {
 }
 
 /// Fields of a time of day; `None` for fields of a date.
-fn time_field(field: Field, micros: i64) -> Option<Numeric> {
+pub(super) fn time_field(field: Field, micros: i64) -> Option<Numeric> {
     let minute_part = micros % MINUTE;
     Some(match field {
         Field::Microseconds => Numeric::from(minute_part),
@@ -350,6 +416,14 @@ fn time_field(field: Field, micros: i64) -> Option<Numeric> {
         | Field::TimezoneHour
         | Field::TimezoneMinute => return None,
     })
+}
+
+/// Microseconds since 1970 as seconds. Where they exceed 64 bits PostgreSQL divides, to 16 significant digits.
+fn epoch(micros: i128) -> Result<Numeric, SqlError> {
+    if i64::try_from(micros).is_ok() {
+        return Ok(micros_as_seconds(micros));
+    }
+    Ok(Numeric::from(micros).divide(&Numeric::from(SECOND))?.round(6))
 }
 
 /// Years from 1 BC count down from -1, as `extract` shows them.
@@ -422,7 +496,7 @@ pub fn extract_timestamp(name: &str, local: Timestamp, offset: Option<i32>) -> R
     }
     let seconds = i64::from(offset.unwrap_or(0));
     match (field, offset) {
-        (Field::Epoch, _) => Ok(Some(micros_as_seconds(local.unix_micros() - i128::from(seconds * SECOND)))),
+        (Field::Epoch, _) => epoch(local.unix_micros() - i128::from(seconds * SECOND)).map(Some),
         (Field::Julian, _) => {
             let fraction = Numeric::from(local.time().0).divide(&Numeric::from(DAY))?;
             Numeric::from(days + 2_451_545).add(&fraction).map(Some)

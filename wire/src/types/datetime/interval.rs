@@ -109,6 +109,8 @@ struct Sum {
     months: i128,
     days: i128,
     micros: i128,
+    /// The units that were given, each at most once.
+    seen: Vec<&'static str>,
 }
 
 /// A decimal number as written: whole part, and its fraction in units of 10^-9, both with the sign.
@@ -121,25 +123,44 @@ struct Number {
 const BILLION: i128 = 1_000_000_000;
 
 impl Sum {
+    /// A unit may be given once.
+    fn once(&mut self, unit: &'static str) -> Result<(), Refused> {
+        if self.seen.contains(&unit) {
+            return Err(Refused::Syntax);
+        }
+        self.seen.push(unit);
+        Ok(())
+    }
+
+    /// A time of day gives hours, minutes and seconds.
+    fn once_clock(&mut self) -> Result<(), Refused> {
+        ["hour", "minute", "second"].into_iter().try_for_each(|unit| self.once(unit))
+    }
+
     fn add(&mut self, number: Number, unit: &str) -> Result<(), Refused> {
         let unit = unit.trim_end_matches('.');
         match unit {
-            "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsecond" | "microseconds" => self.time(number, 1),
-            "ms" | "msec" | "msecs" | "mseconds" | "millisecond" | "milliseconds" => self.time(number, 1000),
-            "s" | "sec" | "secs" | "second" | "seconds" => self.time(number, SECOND),
-            "m" | "min" | "mins" | "minute" | "minutes" => self.time(number, MINUTE),
-            "h" | "hr" | "hrs" | "hour" | "hours" => self.time(number, HOUR),
-            "d" | "day" | "days" => self.days(number, 1),
-            "w" | "week" | "weeks" => self.days(number, 7),
-            "mon" | "mons" | "month" | "months" => self.months(number, 1),
-            "qtr" | "quarter" | "quarters" => self.months(number, 3),
-            "y" | "yr" | "yrs" | "year" | "years" => self.months(number, 12),
-            "dec" | "decs" | "decade" | "decades" => self.months(number, 120),
-            "c" | "cent" | "century" | "centuries" => self.months(number, 1200),
-            "mil" | "mils" | "millennium" | "millennia" => self.months(number, 12_000),
-            _ => return Err(Refused::Syntax),
+            "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsecond" | "microseconds" => {
+                self.once("microsecond").map(|()| self.time(number, 1))
+            }
+            "ms" | "msec" | "msecs" | "mseconds" | "millisecond" | "milliseconds" => {
+                self.once("millisecond").map(|()| self.time(number, 1000))
+            }
+            "s" | "sec" | "secs" | "second" | "seconds" => self.once("second").map(|()| self.time(number, SECOND)),
+            "m" | "min" | "mins" | "minute" | "minutes" => self.once("minute").map(|()| self.time(number, MINUTE)),
+            "h" | "hr" | "hrs" | "hour" | "hours" => self.once("hour").map(|()| self.time(number, HOUR)),
+            "d" | "day" | "days" => self.once("day").map(|()| self.days(number, 1)),
+            "w" | "week" | "weeks" => self.once("week").map(|()| self.days(number, 7)),
+            "mon" | "mons" | "month" | "months" => self.once("month").map(|()| self.months(number, 1)),
+            "qtr" | "quarter" | "quarters" => self.once("quarter").map(|()| self.months(number, 3)),
+            "y" | "yr" | "yrs" | "year" | "years" => self.once("year").map(|()| self.months(number, 12)),
+            "dec" | "decs" | "decade" | "decades" => self.once("decade").map(|()| self.months(number, 120)),
+            "c" | "cent" | "century" | "centuries" => self.once("century").map(|()| self.months(number, 1200)),
+            "mil" | "mils" | "millennium" | "millennia" => {
+                self.once("millennium").map(|()| self.months(number, 12_000))
+            }
+            _ => Err(Refused::Syntax),
         }
-        Ok(())
     }
 
     fn time(&mut self, number: Number, unit: i64) {
@@ -198,7 +219,7 @@ fn read(text: &str) -> Result<Sum, Refused> {
     let mut any = false;
     while !rest.is_empty() {
         if rest == "ago" && any {
-            return Ok(Sum { months: -sum.months, days: -sum.days, micros: -sum.micros });
+            return Ok(Sum { months: -sum.months, days: -sum.days, micros: -sum.micros, ..sum });
         }
         rest = read_field(&mut sum, rest)?.trim_start();
         any = true;
@@ -213,12 +234,20 @@ fn read_field<'a>(sum: &mut Sum, text: &'a str) -> Result<&'a str, Refused> {
     let (word, after) = unsigned.split_at(end);
     if word.contains(':') {
         let micros = clock(word)?;
+        sum.once_clock()?;
         sum.micros += if negative { -micros } else { micros };
         return Ok(after);
     }
     if let Some(months) = after.strip_prefix('-') {
         let end = months.find(|c: char| !c.is_ascii_digit()).unwrap_or(months.len());
         let (months, after) = months.split_at(end);
+        if number(months, false)?.whole >= 12 {
+            return Err(Refused::Overflow);
+        }
+        if !after.is_empty() && !after.starts_with(|c: char| c.is_ascii_whitespace()) {
+            return Err(Refused::Syntax);
+        }
+        sum.once("month")?;
         let total = number(word, false)?.whole * 12 + number(months, false)?.whole;
         sum.months += if negative { -total } else { total };
         return Ok(after);
@@ -232,8 +261,14 @@ fn read_field<'a>(sum: &mut Sum, text: &'a str) -> Result<&'a str, Refused> {
         unsigned.split(' ').next().is_some_and(|word| word.contains(':'))
     };
     match unit {
-        "" if clock_follows => sum.days(value, 1),
-        "" if rest.is_empty() => sum.time(value, SECOND),
+        "" if clock_follows => {
+            sum.once("day")?;
+            sum.days(value, 1);
+        }
+        "" if rest.is_empty() => {
+            sum.once("second")?;
+            sum.time(value, SECOND);
+        }
         "" => return Err(Refused::Syntax),
         unit => sum.add(value, unit)?,
     }

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod interval;
 pub mod parse;
 pub mod storage_form;
+pub mod timetz;
 pub mod zone;
 
 use calendar::Civil;

@@ -5,6 +5,7 @@
 //! two-digit years and ambiguous orders follow PostgreSQL.
 
 use super::calendar::{self, Civil};
+use super::timetz::{self, TimeTz};
 use super::zone::{self, Zone};
 use super::{DAY, Date, HOUR, MINUTE, SECOND, Time, Timestamp};
 use crate::error::SqlError;
@@ -112,7 +113,12 @@ pub fn timestamp_zoned(text: &str, order: DateOrder, session_zone: &str) -> Resu
         return Ok(special.timestamp());
     }
     let out_of_range = || SqlError::new("22008", format!("timestamp out of range: \"{text}\""));
-    let local = fields.local().map_err(|refused| report(refused, type_name, text))?.ok_or_else(out_of_range)?;
+    // Only the moment must be in range: what a clock shows may be a day beyond.
+    let refuse = |refused| report(refused, type_name, text);
+    let days = fields.date().map_err(refuse)?;
+    let micros = fields.clock().map_err(refuse)?.unwrap_or(0);
+    let local = days.checked_mul(DAY).and_then(|day| day.checked_add(micros)).map(Timestamp);
+    let local = local.filter(|local| !local.is_infinite()).ok_or_else(out_of_range)?;
     let moment = match &fields.zone {
         Some(FieldZone::Offset(offset)) => Zone::Fixed(*offset).moment(local),
         Some(FieldZone::Named(zone)) => zone.moment(local),
@@ -135,6 +141,36 @@ pub fn time(text: &str, order: DateOrder) -> Result<Time, SqlError> {
         return Err(refuse(Refused::Syntax));
     }
     fields.clock().map_err(refuse)?.map(Time).ok_or_else(|| refuse(Refused::Syntax))
+}
+
+/// Reads a `timetz`; without an offset in the text, that of `session_zone`.
+///
+/// # Errors
+/// As [`date`]; 0A000 where only today's date would tell the offset.
+pub fn time_zoned(text: &str, order: DateOrder, session_zone: &str) -> Result<TimeTz, SqlError> {
+    let refuse = |refused| report(refused, "time with time zone", text);
+    let fields = read(text, order).map_err(refuse)?;
+    if fields.special.is_some() {
+        return Err(refuse(Refused::Syntax));
+    }
+    let time = fields.clock().map_err(refuse)?.map(Time).ok_or_else(|| refuse(Refused::Syntax))?;
+    let has_date = fields.days.is_some() || fields.day.is_some();
+    let zone = match &fields.zone {
+        Some(FieldZone::Offset(offset)) => return Ok(TimeTz { time, offset: *offset }),
+        // A zone's name needs a date beside it.
+        Some(FieldZone::Named(_)) if !has_date => return Err(refuse(Refused::Syntax)),
+        Some(FieldZone::Named(zone)) => std::rc::Rc::clone(zone),
+        None => zone::find(session_zone)?,
+    };
+    if has_date {
+        let local = fields.local().map_err(refuse)?.ok_or_else(|| refuse(Refused::FieldOverflow))?;
+        return Ok(TimeTz { time, offset: zone.offset_of_local(local) });
+    }
+    let offset = timetz::constant_offset(&zone).ok_or_else(|| {
+        SqlError::unsupported("a time with time zone without an offset is not supported in a zone with summer time")
+            .hint("Write the offset, or use current_time.")
+    })?;
+    Ok(TimeTz { time, offset })
 }
 
 impl Special {
@@ -347,6 +383,7 @@ fn read_bare(fields: &mut Fields, digits: &str) -> Result<(), Refused> {
             set(&mut fields.year, value)
         }
         3..=7 => set(&mut fields.year, value),
+        9.. => Err(Refused::FieldOverflow),
         _ => Err(Refused::Syntax),
     }
 }
@@ -466,13 +503,13 @@ fn read_signed<'a>(fields: &mut Fields, text: &'a str) -> Result<&'a str, Refuse
         return set(&mut fields.special, Special::NegativeInfinity).map(|()| rest);
     }
     let (digits, rest) = split_while(&text[1..], |c| c.is_ascii_digit() || c == ':');
-    // Only after a time can it be a zone.
-    if fields.time.is_none() && fields.day.is_none() {
-        return Err(Refused::Syntax);
-    }
     let offset = zone::parse_offset(digits).ok_or(Refused::Syntax)?;
     if offset >= 16 * 3600 {
         return Err(Refused::ZoneOverflow);
+    }
+    // Only after a time can it be a zone.
+    if fields.time.is_none() && fields.day.is_none() {
+        return Err(Refused::Syntax);
     }
     set(&mut fields.zone, FieldZone::Offset(if text.starts_with('-') { -offset } else { offset }))?;
     Ok(rest)

@@ -2,7 +2,7 @@
 //!
 //! Storage: `2024-01-31`, `2024-01-31 10:00:00.5`, the same with `+00` for `timestamptz`, `10:00:00.5` for `time`, `infinity`
 //! and `-infinity`. So that plain text comparison orders all values, years beyond 9999 are written `Y0010000-01-01` and
-//! years before 1 AD as `/` and the year plus 10000: `/9957-03-15` is 44 BC. Both sort where they belong: `-infinity`, `/`,
+//! years before 1 AD as `/` and 10000 less the year BC: `/9956-03-15` is 44 BC. Both sort where they belong: `-infinity`, `/`,
 //! digits, `Y`, `infinity`.
 
 use super::calendar::{self, Civil};
@@ -10,7 +10,7 @@ use super::zone::{Zone, offset_text};
 use super::{DAY, Date, HOUR, MINUTE, SECOND, Time, Timestamp};
 
 /// Shift that keeps stored years before 1 AD positive and four digits long.
-const BEFORE_CHRIST_SHIFT: i64 = 10_000;
+const BEFORE_CHRIST_SHIFT: i64 = 9_999;
 
 impl Date {
     /// The storage form.

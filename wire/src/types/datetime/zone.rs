@@ -204,9 +204,10 @@ impl Zone {
 /// Moves a time by whole 400 year cycles to where the zone database applies, and says by how much.
 fn into_range(micros: i64) -> (i64, i64) {
     const CYCLE: i64 = 146_097 * DAY;
-    // Years 1600 to 9200: inside what the crate represents, whatever the offset.
+    // Years 1200 to 9200: inside what the crate represents, whatever the offset. No zone has a rule before 1600, so that
+    // all earlier times are taken to the cycle before it.
     let cycles = if micros < -CYCLE {
-        (micros + CYCLE).div_euclid(CYCLE)
+        (micros + CYCLE).div_euclid(CYCLE) + 1
     } else if micros > 18 * CYCLE {
         (micros - 18 * CYCLE).div_euclid(CYCLE) + 1
     } else {
