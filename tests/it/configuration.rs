@@ -77,3 +77,17 @@ fn without_a_file_everything_is_below_one_directory() {
     assert_eq!(server.rows("select 1"), "1");
     node.stop();
 }
+
+#[test]
+fn log_lines_are_json_where_the_configuration_says_so() {
+    let node = Setup::file("[db]\npath = 'x.db'\n[admin]\npath = 'admin.sock'\n[log]\nformat = 'json'\n").start();
+    let log = node.log();
+    assert!(log.lines().count() > 1, "{log}");
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("one JSON value a line");
+        assert_eq!(line["level"], "INFO", "{line}");
+        assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+        assert!(line["fields"]["message"].is_string(), "{line}");
+    }
+    node.stop();
+}

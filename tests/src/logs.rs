@@ -7,7 +7,8 @@ pub fn unexpected<'a>(log: &'a str, expected: &[String]) -> Vec<&'a str> {
 }
 
 fn is_unusual(line: &str) -> bool {
-    line.contains(" WARN ") || line.contains(" ERROR ") || line.contains("panicked at")
+    let marks = [" WARN ", " ERROR ", "\"level\":\"WARN\"", "\"level\":\"ERROR\"", "panicked at"];
+    marks.iter().any(|mark| line.contains(mark))
 }
 
 /// The value of `key=` in the last line that contains `message`.
@@ -32,6 +33,8 @@ mod tests {
         let log = "t  INFO a: fine\nt  WARN a: odd\nt ERROR a: bad\nthread 'x' panicked at y\n";
         assert_eq!(unexpected(log, &[]).len(), 3);
         assert_eq!(unexpected(log, &["odd".into(), "panicked".into()]), ["t ERROR a: bad"]);
+        let log = "{\"level\":\"INFO\",\"target\":\"a\"}\n{\"level\":\"WARN\",\"target\":\"a\"}\n";
+        assert_eq!(unexpected(log, &[]), ["{\"level\":\"WARN\",\"target\":\"a\"}"]);
     }
 
     #[test]

@@ -27,36 +27,35 @@ const NUMBER_MAX: u64 = i64::MAX as u64;
 
 /// Merges the changesets in their order.
 pub fn apply(replica: &Replica, changesets: &[Changeset]) -> Result<Summary> {
-    replica.flush()?;
-    replica.as_internal(|| {
-        let mut inner = replica.inner.borrow_mut();
-        let inner = &mut *inner;
-        inner.refresh_catalog(replica.db)?;
-        let mut summary = Summary::default();
-        for changeset in changesets {
-            apply_one(replica, inner, changeset, &mut summary)?;
-        }
-        inner.ledger.store(replica.db)?;
+    merging(replica, |inner, summary| {
+        changesets.iter().try_for_each(|changeset| apply_one(replica, inner, changeset, summary))?;
         inner.buffer.impacted += summary.impacted as i64;
-        Ok(summary)
+        Ok(())
     })
 }
 
 /// Tries the parked versions again, after the schema changed.
 pub fn retry_parked(replica: &Replica) -> Result<Summary> {
-    replica.flush()?;
-    replica.as_internal(|| {
-        let mut inner = replica.inner.borrow_mut();
-        let inner = &mut *inner;
-        inner.refresh_catalog(replica.db)?;
-        let mut summary = Summary::default();
+    merging(replica, |inner, summary| {
         for (site, version) in waiting::parked(replica.db)? {
             let site_id = inner.sites.id(replica.db, site)?;
             if let Some(changeset) = waiting::joined(replica.db, site_id, site, version)? {
                 waiting::forget(replica.db, site, version)?;
-                apply_whole(replica, inner, site, &changeset, &mut summary)?;
+                apply_whole(replica, inner, site, &changeset, summary)?;
             }
         }
+        Ok(())
+    })
+}
+
+/// Merges what `work` merges after what was captured so far, under the newest schema, and writes the ledger.
+fn merging(replica: &Replica, work: impl FnOnce(&mut Inner, &mut Summary) -> Result<()>) -> Result<Summary> {
+    replica.flush()?;
+    replica.as_internal(|| {
+        let inner = &mut *replica.inner.borrow_mut();
+        inner.refresh_catalog(replica.db)?;
+        let mut summary = Summary::default();
+        work(inner, &mut summary)?;
         inner.ledger.store(replica.db)?;
         Ok(summary)
     })

@@ -36,7 +36,7 @@ use crate::value::ValueRef;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 
 /// While writes keep coming, a step of compaction that is due is taken after so many of them. It reads about twice as many
-/// versions as these wrote, so that superseded ones do not pile up, and takes about a hundredth of their time.
+/// versions as these wrote, so that superseded ones do not pile up, and takes less than a tenth of their time.
 const COMPACTION_INTERVAL: u64 = 128;
 
 /// Writes that are queued while a group runs join it, if it has run for no longer than this: clients whose last write was just
