@@ -102,6 +102,9 @@ pub enum DdlError {
     /// 42P16
     #[error("multiple primary keys for table \"{0}\" are not allowed")]
     MultiplePrimaryKeys(String),
+    /// 42P16: a key column is never NULL.
+    #[error("column \"{0}\" is in a primary key")]
+    InPrimaryKey(String),
     /// 42701
     #[error("column \"{0}\" specified more than once")]
     ColumnTwice(String),

@@ -55,3 +55,6 @@ update book set price = a.score from author a where a.id = book.author_id return
 update author set tags[1] = 'first' where id = 1 returning tags;
 delete from empty using author a where empty.id = a.id returning empty.id, a.name;
 select id, sum(salary) over (order by hired range between interval '1 year' preceding and current row) from emp order by id;
+alter table author drop column score;
+alter table author rename column name to title;
+alter table author rename to writer;

@@ -28,6 +28,25 @@ pub enum Ddl {
         name: Option<String>,
         columns: Vec<String>,
     },
+    /// Changes what an INSERT without a value gives; rows that are there keep theirs.
+    SetDefault {
+        table: String,
+        column: String,
+        default: Option<DefaultSpec>,
+    },
+    /// Checked over the rows that are there.
+    SetNotNull {
+        table: String,
+        column: String,
+    },
+    DropNotNull {
+        table: String,
+        column: String,
+    },
+    /// The changes of one statement: all or none.
+    Several(Vec<Self>),
+    /// A change of something that is not there, which the statement allows: says so.
+    Skipped(String),
     /// `name` None: PostgreSQL's `<table>_<column>_idx`, numbered when taken.
     CreateIndex {
         name: Option<String>,

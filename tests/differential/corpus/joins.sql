@@ -119,3 +119,14 @@ select row_to_json(a) from (select id, name from author) a order by a.id;
 select json_agg(p order by x, y) from pair p;
 select to_json(p) from pair p order by x, y;
 select * from json_array_elements('[1, "a"]') e;
+-- More of LATERAL.
+select a.id, l.n, l.first from author a left join lateral (select count(*) as n, min(title) as first from book b where b.author_id = a.id) l on true order by a.id;
+select a.id, t.w from author a, lateral regexp_split_to_table(a.name, 'n') t(w) order by 1, 2;
+select e.dept, t.id, t.salary from (select distinct dept from emp) e, lateral (select id, salary from emp x where x.dept is not distinct from e.dept order by salary desc nulls last, id limit 2) t order by e.dept, t.salary, t.id;
+select a.id, l.x from author a join lateral (select a.id + b.id as x from book b where b.id <= a.id) l on l.x > 3 order by 1, 2;
+select a.id from author a where exists (select from lateral (select a.id as x) l where l.x > 2) order by 1;
+select a.id, (select l.s from (values (1)) v(k), lateral (select a.id * v.k as s) l) from author a order by 1;
+select a.id, l.d, l.b from author a, lateral (select a.score as d, a.active as b) l order by a.id;
+select a.id, l.* from author a, lateral (select a.tags as t, a.meta as m, a.born as d) l where a.id < 3 order by a.id;
+select a.id, l.r from author a, lateral (select row_number() over (order by b.id) as r from book b where b.author_id = a.id) l order by 1, 2;
+select count(*) from author a, lateral (select 1 from book b where b.author_id = a.id union all select 2) l;

@@ -95,3 +95,20 @@ with i as (insert into empty values (null, 'x') returning id) select * from i;
 select 1 as a union select 2 as b order by b;
 table empty union table empty;
 select '{}'::json union select '{"a": 1}';
+-- More of WITH that writes: queues, moves, get or create.
+insert into empty values (1, 'a'), (2, 'b'), (3, 'c');
+with next as (delete from empty where id = (select min(id) from empty) returning id, v) select * from next;
+with moved as (delete from empty where id > 2 returning *) insert into pair select id, 'moved', length(v) from moved returning x, y, z;
+with new as (insert into empty values (1, 'again') on conflict (id) do nothing returning id) select id, 'new' as how from new union all select id, 'old' from empty where id = 1;
+with new as (insert into empty values (1, 'again') on conflict (id) do nothing returning id) select id, 'new' as how from new union all select id, 'old' from empty where id = 1;
+with up as (insert into empty values (1, 'b'), (7, 'seven') on conflict (id) do update set v = excluded.v || '!' returning id, v) select * from up order by id;
+with k as (select gen_random_uuid() as id), a as (insert into author (id, name) select 900, id::text from k returning name), b as (insert into book (id, title) select 900, left(id::text, 40) from k returning title) select a.name = b.title as same from a, b;
+with u as (update empty set v = v || '+' where id < 5 returning id, v), d as (delete from book where id = 900 returning id) select (select count(*) from u), (select count(*) from d);
+with x as (select 1 / 0 as boom), i as (insert into empty values (50, 'x') returning id) select id from i;
+with i(a, b) as (insert into empty values (60, 's') returning id, v) select b || a as ab from i;
+with i as (insert into empty values ($1, $2) returning id), j as (insert into pair values ($1, $2, 0) returning y) select i.id, j.y from i, j; -- $ 61 | p
+with i as (insert into empty select g, 'gen' from generate_series(100, 104) g returning id) select count(*), min(id), max(id) from i;
+with recursive t(n) as (select 200 union all select n + 1 from t where n < 203), i as (insert into empty select n, 'rec' from t returning id) select sum(id) from i;
+with i as (insert into empty values (70, 'r') returning *) update pair set z = i.id from i where pair.y = 'p' returning pair.z;
+with d as (delete from empty where id >= 100 returning id) delete from pair where x in (select id from d) or y = 'p' returning x;
+select count(*) from empty;

@@ -130,9 +130,17 @@ fn denied_ddl(ddl: &Ddl) -> SqlError {
         Ddl::Truncate { names } => denied_on("table", names.first().map_or("", String::as_str)),
         Ddl::DropTable { names, .. } => owner_of("table", names),
         Ddl::DropIndex { names, .. } => owner_of("index", names),
-        Ddl::AddColumn { table, .. } | Ddl::AddPrimaryKey { table, .. } | Ddl::CreateIndex { table, .. } => {
-            owner_of("table", std::slice::from_ref(table))
-        }
+        Ddl::AddColumn { table, .. }
+        | Ddl::AddPrimaryKey { table, .. }
+        | Ddl::SetDefault { table, .. }
+        | Ddl::SetNotNull { table, .. }
+        | Ddl::DropNotNull { table, .. }
+        | Ddl::CreateIndex { table, .. } => owner_of("table", std::slice::from_ref(table)),
+        Ddl::Several(changes) => match changes.first() {
+            Some(first) => denied_ddl(first),
+            None => denied_on("database", "corrosion"),
+        },
+        Ddl::Skipped(_) => denied_on("schema", "public"),
         Ddl::Analyze { tables } if !tables.is_empty() => denied_on("table", &tables[0]),
         Ddl::Vacuum | Ddl::Analyze { .. } => denied_on("database", "corrosion"),
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use storage::Value;
 use storage::schema::model::{Column, Origin, PgType, Table};
 
 use super::cast::type_name;
@@ -64,6 +65,46 @@ impl Binder<'_> {
         let (ty, at) = (value.ty, value.at);
         Expr { node: Node::NotNull { value: Box::new(value), check, row: row.to_vec() }, ty, at }
     }
+}
+
+/// What `DEFAULT` stands for in a table of a schema file, where SQLite's own expression applies: known if it is a constant.
+/// The column's affinity is applied when it is written, as SQLite does with the default itself.
+///
+/// # Errors
+/// 0A000 for other expressions.
+pub(super) fn file_default(column: &Column, at: u32) -> Result<Expr, SqlError> {
+    let ty = reported_type(column);
+    let Some(text) = &column.default else { return Ok(Expr { node: Node::Null, ty, at }) };
+    let value = constant_of(text.trim()).ok_or_else(|| {
+        let message =
+            format!("DEFAULT of column \"{}\", which a schema file computes, is not supported here", column.name);
+        SqlError::unsupported(message).hint("Leave the column out.").at(at)
+    })?;
+    Ok(Expr { node: if value == Value::Null { Node::Null } else { Node::Constant(value) }, ty, at })
+}
+
+/// SQLite's constants: numbers, strings (in double quotes, too), NULL, TRUE and FALSE.
+fn constant_of(text: &str) -> Option<Value> {
+    let quoted = |quote: char| {
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        let doubled = format!("{quote}{quote}");
+        (!inner.replace(&doubled, "").contains(quote)).then(|| Value::Text(inner.replace(&doubled, &quote.to_string())))
+    };
+    if let Some(text) = quoted('\'').or_else(|| quoted('"')) {
+        return Some(text);
+    }
+    match text.to_ascii_lowercase().as_str() {
+        "null" => return Some(Value::Null),
+        "true" => return Some(Value::Integer(1)),
+        "false" => return Some(Value::Integer(0)),
+        _ => {}
+    }
+    let digits = text.trim_start_matches(['-', '+']);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || text.len() > digits.len() + 1 {
+        return None;
+    }
+    let number = text.trim_start_matches('+');
+    number.parse().map(Value::Integer).ok().or_else(|| number.parse().map(Value::Real).ok())
 }
 
 /// Binds a DEFAULT's text and turns its literals into constants. Also tells whether it calls a volatile function.

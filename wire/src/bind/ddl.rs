@@ -10,7 +10,7 @@ use super::{Binder, resolve_type};
 use crate::error::SqlError;
 use crate::ir::Node;
 use crate::planner::Env;
-use crate::sql::ast::{AlterAction, ColumnDefinition, KeyConstraint, Name, ObjectName, Statement};
+use crate::sql::ast::{AlterAction, ColumnDefinition, DefaultClause, KeyConstraint, Name, ObjectName, Statement};
 use crate::sql::lexer::Token;
 use crate::types::oid;
 
@@ -57,18 +57,19 @@ pub(crate) fn bind_ddl(
             (ddl, "CREATE INDEX")
         }
         Statement::AlterTable { table, if_exists, actions } => {
-            if *if_exists && existing(env, table).is_err() {
-                return Err(
-                    SqlError::unsupported("ALTER TABLE IF EXISTS of a missing table is not supported").at(table.at())
-                );
-            }
-            let name = existing(env, table)?;
-            let [action] = actions.as_slice() else {
-                return Err(
-                    SqlError::unsupported("several actions in one ALTER TABLE are not supported").at(table.at())
-                );
+            let name = match existing(env, table) {
+                Ok(name) => name,
+                Err(_) if *if_exists => {
+                    let what = format!("relation \"{}\" does not exist, skipping", table.last());
+                    return Ok(Some((Ddl::Skipped(what), "ALTER TABLE")));
+                }
+                Err(error) => return Err(error),
             };
-            (alter(env, text, name, action)?, "ALTER TABLE")
+            let mut changes = Vec::with_capacity(actions.len());
+            for action in actions {
+                changes.push(alter(env, text, name.clone(), action)?);
+            }
+            (Ddl::Several(changes), "ALTER TABLE")
         }
         Statement::DropTable { names, if_exists } => {
             (Ddl::DropTable { names: own_names(names)?, if_exists: *if_exists }, "DROP TABLE")
@@ -111,9 +112,22 @@ fn alter(env: &Env<'_>, text: DdlText<'_>, table: String, action: &AlterAction) 
             if let Some((at, _)) = &column.primary_key {
                 return Err(SqlError::unsupported("ADD COLUMN with PRIMARY KEY is not supported").at(*at));
             }
-            let spec = column_spec(env, text, &table, column)?;
+            let mut spec = column_spec(env, text, &table, &ColumnDefinition { default: None, ..(**column).clone() })?;
+            if let Some(clause) = &column.default {
+                let bound = default_spec(env, text, clause, spec.pg_type, &column.name.text);
+                spec.default = bound.map_err(without_position)?;
+            }
             Ok(Ddl::AddColumn { table, column: spec, if_not_exists: *if_not_exists })
         }
+        AlterAction::SetDefault { column, default } => {
+            let default = match default {
+                None => None,
+                Some(clause) => new_default(env, text, &table, column, clause)?,
+            };
+            Ok(Ddl::SetDefault { table, column: column.text.clone(), default })
+        }
+        AlterAction::SetNotNull(column) => Ok(Ddl::SetNotNull { table, column: column.text.clone() }),
+        AlterAction::DropNotNull(column) => Ok(Ddl::DropNotNull { table, column: column.text.clone() }),
         AlterAction::AddPrimaryKey(KeyConstraint { name, columns }) => {
             let declared = env.schema.table(&table);
             for column in columns {
@@ -127,6 +141,29 @@ fn alter(env: &Env<'_>, text: DdlText<'_>, table: String, action: &AlterAction) 
             Ok(Ddl::AddPrimaryKey { table, name: name.as_ref().map(|name| name.text.clone()), columns })
         }
     }
+}
+
+/// The new default of a column; the table is known, the column may not be.
+fn new_default(
+    env: &Env<'_>,
+    text: DdlText<'_>,
+    table: &str,
+    column: &Name,
+    clause: &DefaultClause,
+) -> Result<Option<DefaultSpec>, SqlError> {
+    let declared = env.schema.table(table);
+    let known =
+        declared.and_then(|table| table.columns.iter().find(|known| !known.hidden && known.name == column.text));
+    let Some(pg_type) = known.and_then(|column| column.pg_type) else {
+        let message = format!("column \"{}\" of relation \"{table}\" does not exist", column.text);
+        return Err(SqlError::new("42703", message));
+    };
+    default_spec(env, text, clause, pg_type, &column.text).map_err(without_position)
+}
+
+/// In ALTER TABLE PostgreSQL does not say where a default is wrong.
+fn without_position(error: SqlError) -> SqlError {
+    SqlError { position: None, ..error }
 }
 
 fn missing_key_column(column: &Name) -> SqlError {

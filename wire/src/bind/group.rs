@@ -149,7 +149,7 @@ impl Binder<'_> {
         {
             let known = self.scope().items.iter().filter(|item| item.columns_visible).flat_map(|item| &item.columns);
             if !known.map(|column| &column.name).any(|known| *known == name.text)
-                && let Some(position) = super::query::output_named(outputs, items, &name.text, expr.at, "GROUP BY")?
+                && let Some(position) = super::order::output_named(outputs, items, &name.text, expr.at, "GROUP BY")?
             {
                 return Ok(items[position].clone());
             }

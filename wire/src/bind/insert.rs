@@ -169,9 +169,11 @@ impl Binder<'_> {
             if table.origin == Origin::Wire {
                 return self.default_of(column);
             }
-            let message =
-                "DEFAULT for a column of a table from a schema file is supported only by leaving the column out";
-            return Err(SqlError::unsupported(message).at(cell.at));
+            if column.generated {
+                let message = "DEFAULT for a generated column is supported only by leaving the column out";
+                return Err(SqlError::unsupported(message).at(cell.at));
+            }
+            return super::assign::file_default(column, cell.at);
         }
         refuse_generated(column, "insert", cell.at)?;
         let scope = self.scope();

@@ -7,7 +7,7 @@
 //! | [`cast`] | conversions, the common type of branches |
 //! | [`overload`] | which function or operator |
 //! | [`expr`], [`predicate`], [`call`], [`window`] | expressions |
-//! | [`from`], [`query`], [`group`], [`regroup`], [`label`] | SELECT |
+//! | [`from`], [`from_function`], [`query`], [`order`], [`group`], [`regroup`], [`label`] | SELECT |
 //! | [`insert`], [`update`], [`assign`] | writes |
 //! | [`with`], [`recursion`], [`steps`] | WITH: its tables, recursive ones, those that write |
 //! | [`ddl`] | schema changes |
@@ -20,11 +20,13 @@ mod cast;
 mod ddl;
 mod expr;
 mod from;
+mod from_function;
 mod group;
 mod insert;
 mod label;
 mod misspelt;
 mod object_name;
+mod order;
 mod overload;
 mod predicate;
 mod query;

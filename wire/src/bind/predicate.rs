@@ -6,7 +6,7 @@ use crate::error::SqlError;
 use crate::function::{CastContext, Form};
 use crate::ir::{Body, Expr, Node, Output, QuantifiedSource, Query, Select, Source};
 use crate::sql::ast::{self, BoolTest, ExprKind, LikeKind, OperatorName, Quantifier};
-use crate::types::{catalog, oid};
+use crate::types::{Representation, catalog, oid};
 
 fn named(name: &str) -> OperatorName {
     OperatorName { name: name.to_owned(), schema: None }
@@ -19,6 +19,15 @@ fn negate(expr: Expr, negated: bool) -> Expr {
     } else {
         expr
     }
+}
+
+/// `a LIKE pattern`, and that `a` lies between what begins as the pattern does: that an index can answer.
+fn within_prefix(mut test: Expr) -> Expr {
+    const FORM: &str = "({0} >= pg_like_low({1}) AND {0} < pg_like_high({1}) AND pg_like({0}, {1}))";
+    if let Node::Apply { form: form @ Form::Call("pg_like"), .. } = &mut test.node {
+        *form = Form::Pattern(FORM);
+    }
+    test
 }
 
 impl Binder<'_> {
@@ -328,7 +337,24 @@ impl Binder<'_> {
         } else if similar {
             right = self.function_of("similar_to_escape", vec![right], at)?;
         }
-        self.operator(&named(name), Some(left), right, at)
+        let indexed = *kind == LikeKind::Like && !*negated && self.leads_an_index(&left);
+        let test = self.operator(&named(name), Some(left), right, at)?;
+        Ok(if indexed { within_prefix(test) } else { test })
+    }
+
+    /// Whether a text column of a table declared over the wire is the first of its key or of an index.
+    fn leads_an_index(&self, expr: &Expr) -> bool {
+        let Node::Column(column) = &expr.node else { return false };
+        if !matches!(expr.ty.oid, oid::TEXT | oid::VARCHAR) || column.representation != Representation::Typed {
+            return false;
+        }
+        let Some(table) = self.env.schema.tables.values().find(|table| table.oid == column.table_oid) else {
+            return false;
+        };
+        let key = table.primary_key.first().and_then(|index| table.columns.get(*index)).map(|key| key.name.as_str());
+        let mut indexed =
+            table.indexes.iter().filter_map(|index| index.columns.first()).map(|first| first.name.as_str());
+        key == Some(&*column.name) || indexed.any(|name| name == &*column.name)
     }
 
     /// `left op ANY (array)`.

@@ -86,6 +86,13 @@ impl Binder<'_> {
     }
 }
 
+/// Whether a query names a table of WITH.
+pub(super) fn refers_to(query: &Query, cte: u32) -> bool {
+    let mut footprint = Footprint::default();
+    footprint.query(query);
+    footprint.ctes.contains(&cte)
+}
+
 /// Reading parts whose rows nobody takes do not run, as in PostgreSQL.
 fn drop_unused(steps: &mut Vec<Step>, main: &Statement) {
     let mut used = Footprint::of(main).ctes;

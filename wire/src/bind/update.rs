@@ -9,7 +9,7 @@ use super::from::table_columns;
 use super::insert::{column_index, refuse_generated};
 use super::scope::{Scope, ScopeItem};
 use crate::error::SqlError;
-use crate::ir::{self, Assignment, Expr, Node, Output};
+use crate::ir::{self, Assignment, Expr, Output};
 use crate::sql::ast::{self, ExprKind};
 
 impl Binder<'_> {
@@ -106,12 +106,7 @@ impl Binder<'_> {
             if table.origin == Origin::Wire {
                 return self.default_of(column);
             }
-            if column.default.is_none() {
-                return Ok(Expr { node: Node::Null, ty: crate::catalog::reported_type(column), at: value.at });
-            }
-            return Err(
-                SqlError::unsupported("SET to DEFAULT in a table from a schema file is not supported").at(value.at)
-            );
+            return super::assign::file_default(column, value.at);
         }
         refuse_generated(column, "update", value.at)?;
         let scope = self.scope();

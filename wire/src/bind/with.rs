@@ -5,7 +5,7 @@ use super::cast::type_name;
 use super::from::CteEntry;
 use super::query::check_width;
 use crate::error::SqlError;
-use crate::ir::{Body, Cte, Output, Query, Statement, Step};
+use crate::ir::{Body, Cte, Output, Query, Select, Source, Statement, Step};
 use crate::sql::ast::{self, CteBody, SetOperator};
 use crate::types::oid;
 
@@ -36,7 +36,7 @@ impl Binder<'_> {
                 statement @ (Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)) if outermost => {
                     writes = true;
                     // Tables before it are parts of their own, too: each is computed once.
-                    self.steps.extend(ctes.drain(..).map(step_of));
+                    self.steps_of(&mut ctes);
                     let outputs = renamed(&self.step_outputs, table)?;
                     let (has_rows, width) = (!outputs.is_empty(), outputs.len());
                     self.ctes.push(CteEntry { name: table.name.text.clone(), id, outputs, has_rows });
@@ -49,9 +49,26 @@ impl Binder<'_> {
             }
         }
         if writes {
-            self.steps.extend(ctes.drain(..).map(step_of));
+            self.steps_of(&mut ctes);
         }
         Ok((ctes, with.recursive))
+    }
+
+    /// Makes parts of the statement of tables that only read.
+    fn steps_of(&mut self, ctes: &mut Vec<Cte>) {
+        for cte in ctes.drain(..) {
+            let (id, at, width) = (cte.id, cte.at, cte.query.outputs.len());
+            let query = if super::steps::refers_to(&cte.query, id) { self.recursion_alone(cte) } else { cte.query };
+            self.steps.push(Step { cte: id, at, width, statement: Statement::Query(Box::new(query)) });
+        }
+    }
+
+    /// A recursive table as a query of its own.
+    fn recursion_alone(&mut self, cte: Cte) -> Query {
+        let (id, outputs) = (self.new_relation(), cte.query.outputs.clone());
+        let columns = super::from::output_columns(id, &outputs).into_iter().map(|column| column.expr).collect();
+        let select = Select { from: vec![Source::Cte { id, cte: cte.id }], ..Select::of(columns) };
+        Query { ctes: vec![cte], recursive: true, ..Query::of(Body::Select(Box::new(select)), outputs) }
     }
 
     fn with_table(&mut self, with: &ast::With, table: &ast::Cte, id: u32) -> Result<Statement, SqlError> {
@@ -150,10 +167,6 @@ impl Binder<'_> {
         let body = Body::Set { op: SetOperator::Union, all, left: Box::new(first), right: Box::new(second) };
         Ok(Query::of(body, outputs))
     }
-}
-
-fn step_of(cte: Cte) -> Step {
-    Step { cte: cte.id, at: cte.at, width: cte.query.outputs.len(), statement: Statement::Query(Box::new(cte.query)) }
 }
 
 /// A table that is missing may be one that WITH names later.

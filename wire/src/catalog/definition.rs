@@ -104,6 +104,14 @@ impl Deparser<'_> {
                 let arguments: Option<Vec<String>> = call.args.iter().map(|arg| self.expr(arg, oid::TEXT)).collect();
                 Some(format!("{}({})", quote_identifier(call.name.last()), arguments?.join(", ")))
             }
+            ExprKind::Binary { op, left, right } if op.schema.is_none() => {
+                // Beside another operator than || a string's type is not known here.
+                let untyped = |side: &Expr| matches!(side.kind, ExprKind::Literal(LiteralKind::String, _));
+                if op.name != "||" && (untyped(left) || untyped(right)) {
+                    return None;
+                }
+                Some(format!("({} {} {})", self.expr(left, oid::TEXT)?, op.name, self.expr(right, oid::TEXT)?))
+            }
             _ => None,
         }
     }
@@ -233,6 +241,8 @@ mod tests {
         check("'{}'::jsonb", oid::JSONB, "'{}'::jsonb");
         check("lower('A')", oid::TEXT, "lower('A'::text)");
         check("gen_random_uuid()", oid::UUID, "gen_random_uuid()");
+        check("1 + 2 * 3", oid::INT4, "(1 + (2 * 3))");
+        check("'a' || lower('B')", oid::TEXT, "('a'::text || lower('B'::text))");
     }
 
     #[test]
@@ -252,7 +262,7 @@ mod tests {
     #[test]
     fn an_expression_out_of_reach_is_shown_as_declared() {
         let shown = |text| default_text(text, Origin::Wire, PgType { oid: oid::INT4, typmod: -1 });
-        assert_eq!(shown("1 + 1"), "1 + 1");
+        assert_eq!(shown("now() - '1 day'"), "now() - '1 day'");
         assert_eq!(shown("not sql ("), "not sql (");
     }
 

@@ -4,6 +4,7 @@
 //! output is valid for every tree the binder makes (NULLS FIRST or LAST is always written, relations have their own
 //! aliases, columns are always qualified).
 
+mod aggregate;
 mod dml;
 mod expr;
 mod query;

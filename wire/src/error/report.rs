@@ -76,7 +76,10 @@ pub fn from_ddl(error: &DdlError, schema: &Schema) -> SqlError {
         }
         DdlError::TooManyColumns(_) => SqlError::new(sqlstate::TOO_MANY_COLUMNS, text),
         DdlError::Catalog(_) => SqlError::new(sqlstate::DATA_CORRUPTED, text),
-        DdlError::MultiplePrimaryKeys(table) => with_table(sqlstate::INVALID_TABLE_DEFINITION, table),
+        // PostgreSQL finds these without looking at rows, and names no table.
+        DdlError::MultiplePrimaryKeys(_) | DdlError::InPrimaryKey(_) => {
+            SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, text)
+        }
         DdlError::Unsupported { hint, .. } => {
             let mapped = SqlError::unsupported(text);
             match hint {

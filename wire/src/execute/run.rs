@@ -552,6 +552,11 @@ fn ddl_class(ddl: &Ddl, tag: &Tag) -> Class {
         | Ddl::Truncate { .. }
         | Ddl::AddColumn { .. }
         | Ddl::AddPrimaryKey { .. }
+        | Ddl::SetDefault { .. }
+        | Ddl::SetNotNull { .. }
+        | Ddl::DropNotNull { .. }
+        | Ddl::Several(_)
+        | Ddl::Skipped(_)
         | Ddl::CreateIndex { .. }
         | Ddl::DropIndex { .. }
         | Ddl::Analyze { .. } => Class::Write(write_name(tag)),

@@ -45,6 +45,8 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     strict(conn, "pg_like", 2, |a| like(&a.text(0)?, &a.text(1)?).map(boolean))?;
     strict(conn, "pg_ilike", 2, |a| like(&a.text(0)?.to_lowercase(), &a.text(1)?.to_lowercase()).map(boolean))?;
     strict(conn, "pg_like_bytea", 2, |a| matches_like(a.blob(0)?, a.blob(1)?, b'%', b'_', b'\\').map(boolean))?;
+    strict(conn, "pg_like_low", 1, |a| Ok(text(like_prefix(&a.text(0)?))))?;
+    strict(conn, "pg_like_high", 1, |a| Ok(after_prefix(&like_prefix(&a.text(0)?))))?;
     strict(conn, "pg_like_escape", 2, |a| like_escape(&a.text(0)?, &a.text(1)?).map(text))?;
     lenient(conn, "pg_similar_escape", 2, |a| {
         if a.is_null(0) || a.is_null(1) {
@@ -139,6 +141,37 @@ fn matches_like<T: PartialEq + Copy>(value: &[T], pattern: &[T], many: T, one: T
 }
 
 /// Rewrites a pattern with another escape character (or none) to one with the backslash.
+/// What every string that fits a LIKE pattern begins with.
+fn like_prefix(pattern: &str) -> String {
+    let mut prefix = String::new();
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '%' | '_' => break,
+            '\\' => match rest.next() {
+                Some(escaped) => prefix.push(escaped),
+                // Such a pattern fits nothing, or is an error.
+                None => break,
+            },
+            other => prefix.push(other),
+        }
+    }
+    prefix
+}
+
+/// The first value, in the order of bytes, behind all strings with the prefix. A blob is behind every string.
+fn after_prefix(prefix: &str) -> Value {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
+        if let Some(next) = next {
+            chars.push(next);
+            return text(chars.into_iter().collect::<String>());
+        }
+    }
+    Value::Blob(Vec::new())
+}
+
 fn like_escape(pattern: &str, escape: &str) -> Result<String, SqlError> {
     let mut escapes = escape.chars();
     let (escape, None) = (escapes.next(), escapes.next()) else {
@@ -471,6 +504,10 @@ mod tests {
         check("pg_like('a', 'a\\')", "0");
         check("pg_like('ab', 'a\\')", "LIKE pattern must not end with escape character (22025)");
         check("pg_like('a%', pg_like_escape('a!%', '!'))", "1");
+        check("pg_like_low('a\\%b%c')", "a%b");
+        check("pg_like_high('ab%')", "ac");
+        check("typeof(pg_like_high('%'))", "blob");
+        check("pg_like_high('a' || char(1114111) || '%')", "b");
         check("pg_like_escape('a', 'xy')", "invalid escape string (22025)");
     }
 

@@ -1,5 +1,6 @@
 //! The pipeline end to end: texts are planned and run on an in-memory database with the real schema and functions.
 
+mod access;
 mod fixture;
 mod inference;
 mod queries;

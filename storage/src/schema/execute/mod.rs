@@ -2,6 +2,7 @@
 //!
 //! Each change first decides on the snapshot and then acts inside a savepoint, so a refused change leaves nothing behind.
 
+mod alter;
 mod index;
 
 #[cfg(test)]
@@ -82,6 +83,14 @@ impl Run<'_> {
             Ddl::Truncate { names } => names.iter().try_for_each(|name| self.truncate(name)),
             Ddl::AddColumn { table, column, if_not_exists } => self.add_column(table, column, *if_not_exists),
             Ddl::AddPrimaryKey { table, name, columns } => self.add_primary_key(table, name.as_deref(), columns),
+            Ddl::SetDefault { table, column, default } => self.set_default(table, column, default.as_ref()),
+            Ddl::SetNotNull { table, column } => self.set_not_null(table, column),
+            Ddl::DropNotNull { table, column } => self.drop_not_null(table, column),
+            Ddl::Several(changes) => changes.iter().try_for_each(|change| self.change(change)),
+            Ddl::Skipped(what) => {
+                self.notice("00000", what.clone());
+                Ok(())
+            }
             Ddl::CreateIndex { name, table, columns, if_not_exists } => {
                 self.create_index(name.as_deref(), table, columns, *if_not_exists)
             }

@@ -173,6 +173,20 @@ impl Database {
         assert_eq!(self.rows(text), expected, "{text}");
     }
 
+    /// What SQLite says of its way to the rows.
+    pub(super) fn access(&mut self, text: &str) -> String {
+        let planned = self.plan(text, &[]).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let Action::Sql(action) = &planned.plan.action else { panic!("{text}: has no SQL") };
+        let conn = self.engine.connection();
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", action.sql)).expect("the SQL is valid");
+        let mut rows = statement.raw_query();
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next().expect("a plan") {
+            lines.push(row.get::<_, String>(3).expect("a line of the plan"));
+        }
+        lines.join("; ")
+    }
+
     pub(super) fn error(&mut self, text: &str) -> SqlError {
         match self.try_run(text, &[]) {
             Err(error) => error,

@@ -136,5 +136,13 @@ fn tables_of_schema_files_keep_sqlites_defaults_and_dynamic_values() {
         "cannot insert a non-DEFAULT value into column \"total\"",
         43,
     );
+    database.check(
+        "insert into item (id, n, note) values ('d', default, default), ('e', 1, 'x') returning n, note",
+        "7|\n1|x",
+    );
+    database.check(
+        "update item set n = default, note = default, ok = default where id = 'e' returning n, note, ok",
+        "7||NULL",
+    );
     database.check_error("update item set total = 1", "428C9", "column \"total\" can only be updated to DEFAULT", 25);
 }

@@ -10,6 +10,12 @@ use crate::sql::lexer::Kind;
 const REPLICATION_HINT: &str =
     "Concurrent writers on different nodes could both satisfy it and conflict after merging.";
 
+/// Words that begin an action of ALTER TABLE.
+const ALTER_ACTIONS: [&str; 17] = [
+    "alter", "drop", "rename", "owner", "set", "reset", "enable", "disable", "inherit", "no", "of", "not", "cluster",
+    "validate", "attach", "detach", "replica",
+];
+
 impl Parser<'_> {
     /// A schema statement, or `None` if none begins here.
     pub(super) fn ddl(&mut self) -> Result<Option<Statement>, SqlError> {
@@ -295,7 +301,6 @@ impl Parser<'_> {
     }
 
     fn alter_table(&mut self) -> Result<Statement, SqlError> {
-        let start = self.at();
         self.advance();
         self.advance();
         let if_exists = self.eat_words(&["if", "exists"]);
@@ -305,32 +310,50 @@ impl Parser<'_> {
         let mut actions = Vec::new();
         loop {
             let at = self.at();
-            if !self.eat_word("add") {
-                let words: Vec<String> = (0..2).map_while(|count| self.word_at(count)).collect();
-                if words.is_empty() {
-                    return Err(self.unexpected());
-                }
-                let what = words.join(" ").to_ascii_uppercase();
-                return Err(SqlError::unsupported(format!("ALTER TABLE .. {what} is not supported")).at(if at == 0 {
-                    start
-                } else {
-                    at
-                }));
-            }
-            let constraint = ["constraint", "primary", "unique", "check", "foreign", "exclude"];
-            let follows = self.word_at(0).is_some_and(|word| constraint.contains(&word.as_str()));
-            if follows {
-                actions.push(AlterAction::AddPrimaryKey(self.table_constraint()?));
-            } else {
-                self.eat_word("column");
-                let if_not_exists = self.if_not_exists();
-                let column = Box::new(self.column_definition()?);
-                actions.push(AlterAction::AddColumn { column, if_not_exists });
-            }
+            actions.push(self.alter_action(at)?);
             if !self.eat_punct(b',') {
                 return Ok(Statement::AlterTable { table, if_exists, actions });
             }
         }
+    }
+
+    fn alter_action(&mut self, at: u32) -> Result<AlterAction, SqlError> {
+        if self.eat_word("add") {
+            let constraint = ["constraint", "primary", "unique", "check", "foreign", "exclude"];
+            if self.word_at(0).is_some_and(|word| constraint.contains(&word.as_str())) {
+                return self.table_constraint().map(AlterAction::AddPrimaryKey);
+            }
+            self.eat_word("column");
+            let if_not_exists = self.if_not_exists();
+            let column = Box::new(self.column_definition()?);
+            return Ok(AlterAction::AddColumn { column, if_not_exists });
+        }
+        let words: Vec<String> = (0..2).map_while(|count| self.word_at(count)).collect();
+        let known = words.first().is_some_and(|word| ALTER_ACTIONS.contains(&word.as_str()));
+        if !known {
+            return Err(self.unexpected());
+        }
+        let what = words.join(" ").to_ascii_uppercase();
+        let unsupported = SqlError::unsupported(format!("ALTER TABLE .. {what} is not supported")).at(at);
+        if !self.eat_word("alter") || self.is_word("constraint") {
+            return Err(unsupported);
+        }
+        self.eat_word("column");
+        let column = self.column_name()?;
+        if self.eat_words(&["set", "default"]) {
+            return Ok(AlterAction::SetDefault { column, default: Some(self.default_clause()?) });
+        }
+        if self.eat_words(&["drop", "default"]) {
+            return Ok(AlterAction::SetDefault { column, default: None });
+        }
+        if self.eat_words(&["set", "not", "null"]) {
+            return Ok(AlterAction::SetNotNull(column));
+        }
+        if self.eat_words(&["drop", "not", "null"]) {
+            return Ok(AlterAction::DropNotNull(column));
+        }
+        let part = self.word_at(0).unwrap_or_default().to_ascii_uppercase();
+        Err(SqlError::unsupported(format!("ALTER TABLE .. ALTER COLUMN .. {part} is not supported")).at(at))
     }
 
     fn drop_names(&mut self) -> Result<(Vec<ObjectName>, bool), SqlError> {

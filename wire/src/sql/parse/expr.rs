@@ -5,9 +5,8 @@
 use super::{CHAINED_OPERATORS_MAX, CONNECTIVE_OPERANDS_MAX, Parser};
 use crate::error::SqlError;
 use crate::sql::ast::{
-    BoolTest, Call, Expr, ExprKind, LikeKind, LiteralKind, LiteralRef, Name, ObjectName, OperatorName, Over, Quantifier,
+    BoolTest, Call, Expr, ExprKind, LikeKind, LiteralKind, LiteralRef, Name, ObjectName, OperatorName, Quantifier,
 };
-use crate::sql::keyword;
 use crate::sql::lexer::Kind;
 
 /// Binding powers, low to high.
@@ -392,7 +391,7 @@ impl Parser<'_> {
         Ok(Expr { at, kind: ExprKind::Like { kind, arg, pattern, escape, negated } })
     }
 
-    fn primary(&mut self) -> Result<Expr, SqlError> {
+    pub(super) fn primary(&mut self) -> Result<Expr, SqlError> {
         let token = self.token();
         let at = token.start;
         let literal = |kind: LiteralKind, parser: &mut Self| {
@@ -462,7 +461,7 @@ impl Parser<'_> {
     /// operand of an expression: then something else than the rest of a query follows it.
     fn starts_subquery(&self, count: usize) -> bool {
         if self.ahead(count).kind != Kind::Punct(b'(') {
-            return ["select", "values", "with"].iter().any(|word| self.is_word_at(count, word))
+            return ["select", "values", "with", "table"].iter().any(|word| self.is_word_at(count, word))
                 && !(self.is_word_at(count, "values") && self.ahead(count + 1).kind != Kind::Punct(b'('));
         }
         if !self.starts_subquery(count + 1) {
@@ -485,143 +484,6 @@ impl Parser<'_> {
         const CONTINUES: [&str; 8] = ["union", "intersect", "except", "order", "limit", "offset", "fetch", "for"];
         matches!(self.ahead(at + 1).kind, Kind::Punct(b')') | Kind::End)
             || CONTINUES.iter().any(|word| self.is_word_at(at + 1, word))
-    }
-
-    /// A name of one to three parts, `t.*`, or a call.
-    pub(super) fn name_or_call(&mut self) -> Result<Expr, SqlError> {
-        let at = self.at();
-        let call = self.call_ahead();
-        if call {
-            let name = self.function_name()?;
-            if self.type_literal_ahead() {
-                return self.string_as(name);
-            }
-            return self.call(name, at);
-        }
-        let mut parts = vec![self.column_name()?];
-        while self.eat_punct(b'.') {
-            if self.is_operator("*") {
-                self.advance();
-                return Ok(Expr { at, kind: ExprKind::Star(parts) });
-            }
-            parts.push(self.label()?);
-        }
-        Ok(Expr { at, kind: ExprKind::Column(parts) })
-    }
-
-    fn type_literal_ahead(&self) -> bool {
-        matches!(self.token().kind, Kind::String | Kind::EscapeString | Kind::DollarString | Kind::UnicodeString)
-    }
-
-    /// Whether `name [. name ..]` followed by `(` or by a string stands here.
-    fn call_ahead(&self) -> bool {
-        let mut count = 1;
-        while self.ahead(count).kind == Kind::Punct(b'.') {
-            count += 2;
-        }
-        match self.ahead(count).kind {
-            Kind::Punct(b'(') | Kind::String | Kind::EscapeString | Kind::DollarString | Kind::UnicodeString => true,
-            Kind::Word
-            | Kind::Quoted
-            | Kind::UnicodeQuoted
-            | Kind::Parameter(_)
-            | Kind::Int4
-            | Kind::Int8
-            | Kind::Numeric
-            | Kind::BitString
-            | Kind::Operator
-            | Kind::Punct(_)
-            | Kind::Typecast
-            | Kind::Assign
-            | Kind::Arrow
-            | Kind::End => false,
-        }
-    }
-
-    /// A function's or type's name.
-    pub(super) fn function_name(&mut self) -> Result<ObjectName, SqlError> {
-        let qualified = self.ahead(1).kind == Kind::Punct(b'.');
-        let mut parts = vec![if qualified { self.column_name()? } else { self.named(keyword::may_name_function)? }];
-        while self.eat_punct(b'.') {
-            parts.push(self.label()?);
-        }
-        Ok(ObjectName { parts })
-    }
-
-    /// `type 'string'`
-    fn string_as(&mut self, name: ObjectName) -> Result<Expr, SqlError> {
-        let target = crate::sql::ast::TypeName {
-            at: name.at(),
-            schema: name.schema().map(str::to_owned),
-            name: name.last().to_owned(),
-            modifiers: Vec::new(),
-            array: false,
-            quoted: false,
-        };
-        let at = target.at;
-        let arg = Box::new(self.primary()?);
-        Ok(Expr { at, kind: ExprKind::Cast { arg, target } })
-    }
-
-    /// The arguments and what follows them, after the name.
-    pub(super) fn call(&mut self, name: ObjectName, at: u32) -> Result<Expr, SqlError> {
-        let call = self.call_parts(name)?;
-        Ok(Expr { at, kind: ExprKind::Call(Box::new(call)) })
-    }
-
-    pub(super) fn call_parts(&mut self, name: ObjectName) -> Result<Call, SqlError> {
-        self.expect_punct(b'(')?;
-        let mut call = Call {
-            name,
-            args: Vec::new(),
-            star: false,
-            distinct: false,
-            variadic: false,
-            order_by: Vec::new(),
-            filter: None,
-            over: None,
-        };
-        if self.is_operator("*") {
-            self.advance();
-            call.star = true;
-        } else if !self.is_punct(b')') {
-            call.distinct = self.eat_word("distinct");
-            if !call.distinct {
-                self.eat_word("all");
-            }
-            loop {
-                call.variadic |= self.eat_word("variadic");
-                if matches!(self.ahead(1).kind, Kind::Arrow | Kind::Assign) {
-                    return Err(SqlError::unsupported("named arguments are not supported").at(self.at()));
-                }
-                call.args.push(self.expr()?);
-                if !self.eat_punct(b',') {
-                    break;
-                }
-            }
-            if self.is_word("order") {
-                call.order_by = self.order_by()?;
-            }
-        }
-        self.expect_punct(b')')?;
-        if self.is_word("within") {
-            return Err(SqlError::unsupported("WITHIN GROUP is not supported").at(self.at()));
-        }
-        if self.is_word("filter") && self.ahead(1).kind == Kind::Punct(b'(') {
-            self.advance();
-            self.advance();
-            self.expect_word("where")?;
-            call.filter = Some(self.expr()?);
-            self.expect_punct(b')')?;
-        }
-        if self.eat_word("over") {
-            call.over = Some(if self.is_punct(b'(') {
-                Over::Window(Box::new(self.window()?))
-            } else {
-                Over::Named(self.column_name()?)
-            });
-        }
-        Ok(call)
     }
 }
 
