@@ -109,3 +109,6 @@ select date '2024-01-01' < timestamp '2024-01-01 00:00:01', date '2024-01-01' = 
 select 1 < 'x'::text;
 select now() > 1;
 select now() = 'x';
+select '12:30'::time, '12:30:45.123456'::time, '24:00'::time, '04:05 PM'::time, '12:00+02'::timetz;
+select factorial(5), gcd(12, 18), lcm(4, 6);
+select -(-2147483648), - -1, -(-9223372036854775808), -(-1.5), - - -2;

@@ -54,3 +54,8 @@ select current_user, session_user, current_schema, current_database(), current_c
 select current_setting('nothing_such');
 select to_regclass('author') is not null, to_regclass('nothing'), to_regtype('integer'), format_type(23, null), format_type(1043, 14), pg_table_is_visible('author'::regclass), has_table_privilege('author', 'select'), obj_description('author'::regclass), col_description('author'::regclass, 1);
 select gen_random_uuid() <> gen_random_uuid(), length(gen_random_uuid()::text);
+select width_bucket(5, 0, 10, 5), scale(1.50), min_scale(1.50), trim_scale(1.50), random() between 0 and 1, random() <> random();
+select date_trunc('month', timestamp '2024-05-17 12:34:56'), date_trunc('week', date '2024-05-17'), date_trunc('hour', timestamptz '2024-05-17 12:34:56+00'), date_trunc('day', interval '3 days 5 hours'), date_trunc('quarter', timestamp '2024-05-17');
+select age(timestamp '2024-03-01', timestamp '2023-01-15'), age(date '2024-02-29', date '2023-02-28'), justify_hours('30 hours'), justify_days('40 days'), justify_interval('1 mon -1 hour');
+select jsonb_set('{"a": 1}', '{b}', '2'), jsonb_insert('[1, 2]', '{1}', '9'), jsonb_strip_nulls('{"a": null}'), jsonb_pretty('{"a": [1]}'), jsonb_typeof('[]'), jsonb_array_length('[1, 2]'), json_typeof('1'), to_json('a"b'::text), to_jsonb(1.50), row_to_json(row(1, 'a'));
+select pg_sleep(0), pg_sleep(0) is null;

@@ -508,9 +508,9 @@ fn negate(at: u32, op: OperatorName, arg: Expr) -> Expr {
     if op.name == "-"
         && let ExprKind::Literal(kind @ (LiteralKind::Int4 | LiteralKind::Int8 | LiteralKind::Numeric), literal) =
             &arg.kind
-        && !literal.negative
     {
-        let literal = LiteralRef { index: literal.index, negative: true };
+        // Also of a negative one: `-(-2147483648)` is the number 2147483648, which is no int4.
+        let literal = LiteralRef { index: literal.index, negative: !literal.negative };
         return Expr { at, kind: ExprKind::Literal(*kind, literal) };
     }
     Expr { at, kind: ExprKind::Unary { op, arg: Box::new(arg) } }
