@@ -188,8 +188,9 @@ impl Executor {
         self.tx.on_error();
         self.undo_implicit().await;
         if self.tx.is_hopeless() {
-            // Nothing can come of this transaction: let others write while its client finds out.
+            // Nothing can come of this transaction: let others go on while its client finds out.
             self.let_go().await;
+            self.forget_effects();
         }
     }
 

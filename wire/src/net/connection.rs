@@ -149,13 +149,13 @@ impl Session {
     fn new(worker: Rc<Worker>, mut outbox: Outbox, admitted: Admitted, limits: SessionLimits) -> Self {
         let Admitted { startup, settings, place, secret, rights } = admitted;
         let slot = Arc::new(CancelSlot::default());
-        worker.shared.cancels.insert(place.pid, secret, slot.clone());
+        worker.shared.cancels.insert(place.pid, secret.clone(), slot.clone());
         backend::authentication_ok(&mut outbox.buf);
         let identity = Identity { user: startup.user, database: startup.database, pid: place.pid, rights };
         let size_max = limits.buffered_result_size_max;
         let mut executor = Box::new(Executor::new(worker.clone(), outbox, identity, settings, slot, size_max));
         executor.report_settings();
-        backend::backend_key_data(&mut executor.outbox.buf, place.pid, secret);
+        backend::backend_key_data(&mut executor.outbox.buf, place.pid, &secret);
         executor.ready();
         Self { executor, machine: Machine::default(), worker, message_size_max: limits.message_size_max, _place: place }
     }

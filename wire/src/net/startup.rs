@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use storage::{Role, Schema, User};
 
@@ -28,6 +29,8 @@ use crate::protocol::frontend;
 use crate::protocol::startup::{self, ENCRYPTION_REQUESTS_MAX, Startup, StartupPacket};
 use crate::session::settings::Settings;
 
+/// How long a client that does not read is given to take its last message. It holds its place meanwhile.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Longest message of an authentication, PostgreSQL's limit for SASL. Nothing SCRAM has to say is longer.
 const SASL_SIZE_MAX: usize = 1_024;
 /// The first byte of a TLS handshake: the client does not ask first.
@@ -49,7 +52,7 @@ pub(super) struct Admitted {
     pub settings: Settings,
     pub place: Place,
     /// Of the cancel key.
-    pub secret: i32,
+    pub secret: Box<[u8]>,
     pub rights: Rights,
 }
 
@@ -99,7 +102,7 @@ async fn read_startup(
             StartupPacket::Cancel { pid, secret } => {
                 let shared = &input.worker.shared;
                 shared.counters.cancel_requests.fetch_add(1, Ordering::Relaxed);
-                shared.cancels.cancel(pid, secret);
+                shared.cancels.cancel(pid, &secret);
                 return Ok(None);
             }
             StartupPacket::Tls | StartupPacket::Gss => {
@@ -147,7 +150,7 @@ async fn admit_as(
 ) -> Result<Admitted, Failure> {
     let admission = &*client.admission;
     if let Some(unknown) = &startup.negotiate {
-        backend::negotiate_protocol_version(&mut outbox.buf, unknown);
+        backend::negotiate_protocol_version(&mut outbox.buf, startup.minor, unknown);
     }
     let worker = input.worker.clone();
     let checked = match check_rules(input, client, &startup) {
@@ -166,7 +169,7 @@ async fn admit_as(
         return Err(too_many(&worker, &admission.limits).into());
     };
     let settings = settings(&startup, &rights)?;
-    let secret = i32::from_be_bytes(random()?);
+    let secret = secret(startup.minor)?;
     Ok(Admitted { startup, settings, place, secret, rights })
 }
 
@@ -319,6 +322,11 @@ fn too_many(worker: &Worker, limits: &SessionLimits) -> SqlError {
     SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, text)
 }
 
+/// The secret of a cancel key: what 3.0 has room for, or one that nobody guesses.
+fn secret(minor: u32) -> Result<Box<[u8]>, SqlError> {
+    if minor < 2 { random::<4>().map(Into::into) } else { random::<32>().map(Into::into) }
+}
+
 /// Fresh random bytes of the operating system.
 fn random<const LEN: usize>() -> Result<[u8; LEN], SqlError> {
     let mut bytes = [0; LEN];
@@ -339,8 +347,10 @@ pub(super) fn refuse_at_the_door(stream: &tokio::net::TcpStream) {
 /// The last word to a client; whether it hears it is its business.
 pub(super) async fn say_goodbye(outbox: &mut Outbox, error: &SqlError) {
     backend::report(&mut outbox.buf, Severity::Fatal, error);
-    if let Err(error) = outbox.flush().await {
-        tracing::debug!(%error, "client left before its last message");
+    match tokio::time::timeout(GOODBYE_TIME_MAX, outbox.flush()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "client left before its last message"),
+        Err(_) => tracing::debug!("client did not read its last message"),
     }
 }
 

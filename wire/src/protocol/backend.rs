@@ -72,16 +72,17 @@ fn authentication_data(out: &mut Vec<u8>, kind: u32, data: &str) {
     });
 }
 
-pub(crate) fn backend_key_data(out: &mut Vec<u8>, pid: i32, secret: i32) {
+pub(crate) fn backend_key_data(out: &mut Vec<u8>, pid: i32, secret: &[u8]) {
     message(out, b'K', |out| {
         out.extend_from_slice(&pid.to_be_bytes());
-        out.extend_from_slice(&secret.to_be_bytes());
+        out.extend_from_slice(secret);
     });
 }
 
-pub(crate) fn negotiate_protocol_version(out: &mut Vec<u8>, unknown: &[String]) {
+/// The version spoken is 3.`minor`.
+pub(crate) fn negotiate_protocol_version(out: &mut Vec<u8>, minor: u32, unknown: &[String]) {
     message(out, b'v', |out| {
-        out.extend_from_slice(&0x3_0000_u32.to_be_bytes());
+        out.extend_from_slice(&(0x3_0000 | minor).to_be_bytes());
         out.extend_from_slice(&u32::try_from(unknown.len()).unwrap_or(0).to_be_bytes());
         for name in unknown {
             text(out, name);

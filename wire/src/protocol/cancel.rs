@@ -64,13 +64,13 @@ pub(crate) struct CancelRegistry {
 
 #[derive(Debug)]
 struct Entry {
-    secret: i32,
+    secret: Box<[u8]>,
     slot: Arc<CancelSlot>,
 }
 
 impl CancelRegistry {
     /// Makes a session known. Ends with [`Self::remove`].
-    pub(crate) fn insert(&self, pid: i32, secret: i32, slot: Arc<CancelSlot>) {
+    pub(crate) fn insert(&self, pid: i32, secret: Box<[u8]>, slot: Arc<CancelSlot>) {
         lock(&self.sessions).insert(pid, Entry { secret, slot });
     }
 
@@ -86,13 +86,18 @@ impl CancelRegistry {
     }
 
     /// Stops the job of that session. A wrong pid or secret is ignored: the requester learns nothing either way.
-    pub(crate) fn cancel(&self, pid: i32, secret: i32) {
+    pub(crate) fn cancel(&self, pid: i32, secret: &[u8]) {
         if let Some(entry) = lock(&self.sessions).get(&pid)
-            && entry.secret == secret
+            && equal(&entry.secret, secret)
         {
             entry.slot.cancel();
         }
     }
+}
+
+/// Compares secrets in a time that does not tell how far they agree.
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
 }
 
 /// The guarded values are replaced whole, so a panic elsewhere cannot have left them half written.
@@ -108,12 +113,13 @@ mod tests {
     fn only_the_right_secret_stops_the_job() {
         let registry = CancelRegistry::default();
         let slot = Arc::new(CancelSlot::default());
-        registry.insert(7, 42, slot.clone());
+        registry.insert(7, (*b"right").into(), slot.clone());
         let job = slot.begin();
-        registry.cancel(7, 41);
-        registry.cancel(8, 42);
+        registry.cancel(7, b"wrong");
+        registry.cancel(7, b"righ");
+        registry.cancel(8, b"right");
         assert!(!job.is_cancelled());
-        registry.cancel(7, 42);
+        registry.cancel(7, b"right");
         assert!(job.is_cancelled());
     }
 
@@ -132,10 +138,10 @@ mod tests {
     fn a_removed_session_cannot_be_reached() {
         let registry = CancelRegistry::default();
         let slot = Arc::new(CancelSlot::default());
-        registry.insert(7, 42, slot.clone());
+        registry.insert(7, (*b"right").into(), slot.clone());
         let job = slot.begin();
         registry.remove(7);
-        registry.cancel(7, 42);
+        registry.cancel(7, b"right");
         assert!(!job.is_cancelled());
     }
 

@@ -10,6 +10,10 @@ pub(crate) const STARTUP_SIZE_MAX: usize = 10_000;
 pub(crate) const ENCRYPTION_REQUESTS_MAX: u32 = 2;
 
 const PROTOCOL_MAJOR: u32 = 3;
+/// The newest minor version spoken: 3.2 has longer cancel keys. 3.1 never was.
+pub(crate) const PROTOCOL_MINOR_MAX: u32 = 2;
+/// Longest secret of a cancel key, the protocol's limit.
+const SECRET_LEN_MAX: usize = 256;
 const CANCEL_REQUEST: u32 = 80_877_102;
 const SSL_REQUEST: u32 = 80_877_103;
 const GSSENC_REQUEST: u32 = 80_877_104;
@@ -23,7 +27,7 @@ pub(crate) enum StartupPacket {
     Gss,
     Cancel {
         pid: i32,
-        secret: i32,
+        secret: Box<[u8]>,
     },
     Start(Startup),
 }
@@ -35,7 +39,9 @@ pub(crate) struct Startup {
     pub database: String,
     /// Settings to apply, in the order of the packet; `options` comes last, taken apart.
     pub settings: Vec<(String, String)>,
-    /// Set when the client asked for more than 3.0: what it must be told it does not get.
+    /// The minor version of protocol 3 to speak.
+    pub minor: u32,
+    /// Set when the client asked for more than there is: the options it must be told it does not get.
     pub negotiate: Option<Vec<String>>,
 }
 
@@ -60,8 +66,10 @@ pub(crate) fn next_packet(input: &[u8]) -> Result<Option<(StartupPacket, usize)>
         GSSENC_REQUEST => StartupPacket::Gss,
         CANCEL_REQUEST => {
             let (pid, rest) = split_u32(body).ok_or_else(invalid_layout)?;
-            let (secret, _) = split_u32(rest).ok_or_else(invalid_layout)?;
-            StartupPacket::Cancel { pid: pid.cast_signed(), secret: secret.cast_signed() }
+            if rest.is_empty() || rest.len() > SECRET_LEN_MAX {
+                return Err(invalid_layout());
+            }
+            StartupPacket::Cancel { pid: pid.cast_signed(), secret: rest.into() }
         }
         version => StartupPacket::Start(decode_startup(version, body)?),
     };
@@ -72,10 +80,16 @@ fn decode_startup(version: u32, body: &[u8]) -> Result<Startup, SqlError> {
     let (major, minor) = (version >> 16, version & 0xffff);
     if major != PROTOCOL_MAJOR {
         return Err(SqlError::unsupported(format!(
-            "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"
+            "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{PROTOCOL_MINOR_MAX}"
         )));
     }
-    let mut startup = Startup { user: String::new(), database: String::new(), settings: Vec::new(), negotiate: None };
+    let mut startup = Startup {
+        user: String::new(),
+        database: String::new(),
+        settings: Vec::new(),
+        minor: minor.min(PROTOCOL_MINOR_MAX),
+        negotiate: None,
+    };
     let mut unknown = Vec::new();
     let mut options = String::new();
     for (name, value) in decode_pairs(body)? {
@@ -99,7 +113,7 @@ fn decode_startup(version: u32, body: &[u8]) -> Result<Startup, SqlError> {
         startup.database.clone_from(&startup.user);
     }
     startup.settings.extend(decode_options(&options)?);
-    if minor > 0 || !unknown.is_empty() {
+    if minor > PROTOCOL_MINOR_MAX || !unknown.is_empty() {
         startup.negotiate = Some(unknown);
     }
     Ok(startup)
@@ -209,7 +223,10 @@ mod tests {
         let gss = next_packet(&packet(GSSENC_REQUEST, b"")).expect("good").expect("whole");
         assert_eq!(gss.0, StartupPacket::Gss);
         let cancel = next_packet(&packet(CANCEL_REQUEST, &[0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff])).expect("good");
-        assert_eq!(cancel.expect("whole").0, StartupPacket::Cancel { pid: 7, secret: -1 });
+        assert_eq!(cancel.expect("whole").0, StartupPacket::Cancel { pid: 7, secret: [0xff; 4].into() });
+        assert_eq!(next_packet(&packet(CANCEL_REQUEST, &[0, 0, 0, 7])).expect_err("no secret").sqlstate, "08P01");
+        let long = [&[0, 0, 0, 7][..], &[1; 257]].concat();
+        assert_eq!(next_packet(&packet(CANCEL_REQUEST, &long)).expect_err("long secret").sqlstate, "08P01");
     }
 
     #[test]
@@ -222,7 +239,13 @@ mod tests {
 
     #[test]
     fn newer_minor_versions_and_protocol_options_are_negotiated_down() {
-        assert_eq!(start(0x3_0002, b"user\0a\0\0").expect("good").negotiate, Some(vec![]));
+        let spoken = |version| {
+            let startup = start(version, b"user\0a\0\0").expect("good");
+            (startup.minor, startup.negotiate)
+        };
+        assert_eq!(spoken(0x3_0000), (0, None));
+        assert_eq!(spoken(0x3_0002), (2, None));
+        assert_eq!(spoken(0x3_0009), (2, Some(vec![])));
         let startup = start(0x3_0000, b"user\0a\0_pq_.x\x001\0\0").expect("good");
         assert_eq!(startup.negotiate, Some(vec!["_pq_.x".to_owned()]));
     }

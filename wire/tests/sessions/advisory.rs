@@ -93,6 +93,17 @@ fn a_wait_ends_by_timeout_cancel_or_deadlock() {
 }
 
 #[test]
+fn a_failed_block_gives_its_locks_back_at_once() {
+    let node = Node::start();
+    let (mut a, mut b) = (node.client(), node.client());
+    a.query("begin; select pg_advisory_xact_lock(1), pg_advisory_lock(2)");
+    assert_eq!(a.query("select 1/0"), "T(?column?) E(22012) Z(E)");
+    assert_eq!(asked(&mut b, "pg_try_advisory_lock(1)"), TRUE);
+    assert_eq!(asked(&mut b, "pg_try_advisory_lock(2)"), FALSE, "a session's lock stays");
+    node.stop();
+}
+
+#[test]
 fn a_waiting_statement_can_be_cancelled() {
     let node = Node::start();
     let (mut a, mut b) = (node.client(), node.client());
@@ -100,7 +111,7 @@ fn a_waiting_statement_can_be_cancelled() {
     let started = node.handle.stats().statements;
     b.send(&query("select pg_advisory_lock(1) as x"));
     wait_until("the statement to start", || node.handle.stats().statements > started);
-    b.cancel(node.address(), b.secret);
+    b.cancel(node.address(), &b.secret);
     assert_eq!(b.until_ready(), "T(x) E(57014) Z(I)");
     node.stop();
 }

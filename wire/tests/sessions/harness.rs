@@ -100,7 +100,7 @@ pub(crate) const LARGE: &str =
 pub(crate) struct Client {
     stream: TcpStream,
     pub(crate) pid: i32,
-    pub(crate) secret: i32,
+    pub(crate) secret: Vec<u8>,
     pub(crate) settings: Vec<(String, String)>,
 }
 
@@ -109,11 +109,16 @@ impl Client {
         let stream = TcpStream::connect(address).expect("connect");
         stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
         stream.set_nodelay(true).expect("nodelay");
-        Self { stream, pid: 0, secret: 0, settings: Vec::new() }
+        Self { stream, pid: 0, secret: Vec::new(), settings: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("send");
+    }
+
+    /// Starts with that version and body.
+    pub(crate) fn start_with(&mut self, version: u32, body: &[u8]) {
+        self.send(&[&len(body.len() + 4)[..], &version.to_be_bytes(), body].concat());
     }
 
     pub(crate) fn start(&mut self, parameters: &[(&str, &str)]) {
@@ -179,7 +184,7 @@ impl Client {
     fn note(&mut self, tag: u8, body: &[u8]) {
         if tag == b'K' {
             self.pid = i32::from_be_bytes(body[..4].try_into().expect("four bytes"));
-            self.secret = i32::from_be_bytes(body[4..].try_into().expect("four bytes"));
+            self.secret = body[4..].to_vec();
         }
         if tag == b'S' {
             let text = String::from_utf8_lossy(body).into_owned();
@@ -199,9 +204,9 @@ impl Client {
         self.until_ready()
     }
 
-    pub(crate) fn cancel(&self, address: SocketAddr, secret: i32) {
+    pub(crate) fn cancel(&self, address: SocketAddr, secret: &[u8]) {
         let mut request = Self::connect(address);
-        let body = [80_877_102_u32.to_be_bytes(), self.pid.to_be_bytes(), secret.to_be_bytes()].concat();
+        let body = [&80_877_102_u32.to_be_bytes()[..], &self.pid.to_be_bytes(), secret].concat();
         request.send(&[&len(body.len()), &body[..]].concat());
         assert!(request.message().is_none(), "a cancel request gets no answer");
     }

@@ -40,12 +40,29 @@ fn encryption_is_declined_and_the_session_starts_in_the_clear() {
 fn newer_protocols_are_negotiated_down() {
     let node = Node::start();
     let mut client = Client::connect(node.address());
-    let body = [&0x3_0002_u32.to_be_bytes()[..], b"user\0ann\0_pq_.x\x001\0\0"].concat();
-    let len = u32::try_from(body.len() + 4).expect("short").to_be_bytes();
-    client.send(&[&len[..], &body].concat());
+    client.start_with(0x3_0009, b"user\0ann\0_pq_.x\x001\0\0");
     let (tag, body) = client.message().expect("an answer");
-    assert_eq!((tag, &body[..]), (b'v', &b"\0\x03\0\0\0\0\0\x01_pq_.x\0"[..]));
+    assert_eq!((tag, &body[..]), (b'v', &b"\0\x03\0\x02\0\0\0\x01_pq_.x\0"[..]));
     assert_eq!(client.until_ready(), "Z(I)");
+    assert_eq!(client.secret.len(), 32, "it speaks 3.2 then");
+    node.stop();
+}
+
+#[test]
+fn protocol_3_2_has_longer_cancel_keys() {
+    let node = Node::start();
+    assert_eq!(node.client_with_numbers().secret.len(), 4);
+    let mut client = Client::connect(node.address());
+    client.start_with(0x3_0002, b"user\0ann\0\0");
+    assert_eq!(client.until_ready(), "Z(I)", "nothing to negotiate");
+    assert_eq!(client.secret.len(), 32);
+    let before = node.handle.stats().pool_reads;
+    client.send(&query(SLOW));
+    wait_until("the statement to run on the pool", || node.handle.stats().pool_reads > before);
+    client.cancel(node.address(), &client.secret[..4]);
+    client.cancel(node.address(), &[0; 32]);
+    client.cancel(node.address(), &client.secret);
+    assert_eq!(client.until_ready(), "T(x) E(57014) Z(I)");
     node.stop();
 }
 
@@ -157,10 +174,11 @@ fn a_cancel_request_stops_the_running_statement_and_needs_the_secret() {
     let before = node.handle.stats().pool_reads;
     client.send(&query(SLOW));
     wait_until("the statement to run on the pool", || node.handle.stats().pool_reads > before);
-    client.cancel(node.address(), client.secret ^ 1);
-    client.cancel(node.address(), client.secret);
+    let wrong: Vec<u8> = client.secret.iter().map(|byte| byte ^ 1).collect();
+    client.cancel(node.address(), &wrong);
+    client.cancel(node.address(), &client.secret);
     assert_eq!(client.until_ready(), "T(x) E(57014) Z(I)");
-    client.cancel(node.address(), client.secret);
+    client.cancel(node.address(), &client.secret);
     assert_eq!(client.query("select 1 as x"), "T(x) D(1) C(SELECT 1) Z(I)");
     node.stop();
 }

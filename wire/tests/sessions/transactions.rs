@@ -140,7 +140,7 @@ fn a_wait_for_the_writer_ends_by_lock_timeout_or_cancel() {
     let statements = node.handle.stats().statements;
     waiter.send(&query("insert into t values (2, 2)"));
     wait_until("the statement to begin", || node.handle.stats().statements > statements);
-    waiter.cancel(node.address(), waiter.secret);
+    waiter.cancel(node.address(), &waiter.secret);
     assert_eq!(waiter.until_ready(), "E(57014) Z(E)");
     assert_eq!(holder.query("commit"), "C(COMMIT) Z(I)");
     node.stop();
@@ -198,7 +198,7 @@ fn a_statement_that_waits_for_its_reader_in_a_lease_can_be_cancelled() {
     slow.query("begin; insert into n values (1000)");
     slow.send(&query(&format!("select x, repeat('y', 1000) as y from ({LARGE}) s")));
     assert_eq!(slow.until(b'T'), "T(x,y)");
-    slow.cancel(node.address(), slow.secret);
+    slow.cancel(node.address(), &slow.secret);
     let seen = slow.until_ready();
     assert!(seen.ends_with("E(57014) Z(E)"), "{}", &seen[seen.len().saturating_sub(100)..]);
     node.stop();
