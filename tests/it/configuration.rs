@@ -27,7 +27,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
 #[test]
 fn a_listener_that_would_serve_strangers_does_not_start() {
     let listener = "[db]\npath = 'x.db'\n[api.pg]\naddr = '0.0.0.0:0'\n";
-    check_refused(&Setup::file(listener), "0.0.0.0:0 is not a loopback address");
+    check_refused(&Setup::file(listener), "PostgreSQL listener 0.0.0.0:0 is reachable from other machines");
     check_refused(
         &Setup::file(&format!("{listener}auth = 'trust'\nreadonly = true\n")),
         "`readonly = true` is not supported",

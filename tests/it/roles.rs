@@ -191,6 +191,7 @@ fn no_setting_opens_a_read_only_listener() {
         ("begin; set local transaction_read_only to false", refused),
         ("set default_transaction_read_only = off; insert into t values (9, 'x')", cannot),
         ("set session characteristics as transaction read write; insert into t values (9, 'x')", cannot),
+        ("select set_config('default_transaction_read_only', 'off', false); insert into t values (9, 'x')", cannot),
         ("reset all; insert into t values (9, 'x')", cannot),
         ("begin; savepoint a; rollback to a; insert into t values (9, 'x')", cannot),
         ("begin; commit and chain; insert into t values (9, 'x')", cannot),

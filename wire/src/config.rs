@@ -59,9 +59,9 @@ pub struct SessionLimits {
     /// Of these, places that only sessions with role admin may take, as PostgreSQL's `superuser_reserved_connections`.
     /// Default 3.
     pub connections_reserved: usize,
-    /// Connections of one listener that have not authenticated yet; further ones are told 53300 and closed at once, so that a
-    /// flood of them takes nothing from those who are in, nor from other listeners. Each costs at most some 50 KiB.
-    /// Default 200.
+    /// Connections of one listener that have not authenticated yet. When all places are taken, a newcomer gets that of the
+    /// one who came first, after a second at the earliest; a flood takes nothing from those who are in, nor from other
+    /// listeners. Each costs at most some 50 KiB. Default 200.
     pub unauthenticated_max: usize,
     /// Time from the accepted connection to a started session, the TLS handshake and authentication included; then the
     /// connection is closed without a word, as a client that never speaks expects none. Default 60 s.

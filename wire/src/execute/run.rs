@@ -129,7 +129,10 @@ impl Executor {
     }
 
     /// Follows a change of the users since the session last looked; the statement was planned after it.
-    fn follow_users(&mut self, schema_version: u64) -> Result<(), SqlError> {
+    ///
+    /// # Errors
+    /// 57P01 if the session's user is gone.
+    pub(super) fn follow_users(&mut self, schema_version: u64) -> Result<(), SqlError> {
         if self.identity.rights.is_older_than(schema_version) {
             let schema = self.schema();
             self.identity.rights.refresh(&self.identity.user, &schema)?;

@@ -77,6 +77,8 @@ impl Executor {
             Some((inner, arguments)) => (&inner.planned, &arguments[..], Source::from(&**inner)),
             None => (planned, &[][..], source),
         };
+        // Before the columns are told.
+        self.follow_users(source.schema_version)?;
         let fetched = self.fetched_plan(&planned.plan)?;
         let columns = &fetched.as_ref().unwrap_or(&planned.plan).columns;
         let formats: Arc<[Format]> = match self.fetched_formats(&planned.plan) {

@@ -1,10 +1,10 @@
-//! What a listener asks of those who connect, and how many of them wait to be let in.
+//! What a listener asks of those who connect.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::tls::{Demand, Tls, TlsError};
+use super::waiting::Waiting;
 use crate::auth::rights::ListenerMode;
 use crate::config::{AddressRange, Auth, ListenerConfig, SessionLimits};
 
@@ -17,7 +17,7 @@ pub(crate) struct Admission {
     pub mode: ListenerMode,
     pub limits: SessionLimits,
     allow: Option<Vec<AddressRange>>,
-    waiting: AtomicUsize,
+    pub waiting: Arc<Waiting>,
 }
 
 impl Admission {
@@ -31,7 +31,7 @@ impl Admission {
             mode: if config.read_only { ListenerMode::ReadOnly } else { ListenerMode::ReadWrite },
             limits: config.limits,
             allow: config.allow.clone(),
-            waiting: AtomicUsize::new(0),
+            waiting: Waiting::new(config.limits.unauthenticated_max),
         })
     }
 
@@ -43,25 +43,5 @@ impl Admission {
     /// Whether clients may come from an address.
     pub(crate) fn lets_in(&self, address: IpAddr) -> bool {
         self.allow.as_ref().is_none_or(|ranges| ranges.iter().any(|range| range.contains(address)))
-    }
-}
-
-/// A place among the connections that have not authenticated yet; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct WaitingPlace(Arc<Admission>);
-
-impl WaitingPlace {
-    /// None: all are taken.
-    pub(crate) fn take(admission: &Arc<Admission>) -> Option<Self> {
-        let max = admission.limits.unauthenticated_max;
-        let more = |waiting| (waiting < max).then_some(waiting + 1);
-        let taken = admission.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        taken.ok().map(|_| Self(Arc::clone(admission)))
-    }
-}
-
-impl Drop for WaitingPlace {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -37,9 +37,14 @@ pub(crate) async fn serve(stream: TcpStream, client: Client, worker: Rc<Worker>)
     let mut input = Input { transport: transport.clone(), worker: worker.clone(), buf: Vec::new(), at: 0 };
     let outbox = Outbox::new(transport);
     let limits = client.admission.limits;
+    let lost = client.waiting.lost();
     let started = tokio::select! {
         started = tokio::time::timeout(limits.startup_time_max, start(&mut input, outbox, client)) => started,
         () = worker.shared.shutdown.cancelled() => return,
+        () = lost.cancelled() => {
+            worker.shared.counters.sessions_refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
     };
     if let Ok(Some(mut session)) = started {
         session.run(&mut input).await;

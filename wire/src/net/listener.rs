@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,12 +11,13 @@ use storage::{OpenError, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::admission::{Admission, WaitingPlace};
-use super::startup::{Client, refuse_at_the_door};
+use super::admission::Admission;
+use super::startup::Client;
 use super::stats::Stats;
 use super::tls::TlsError;
 use super::worker::{self, Accepted, INBOX_LEN_MAX, Shared};
 use crate::config::{ConfigError, ListenerConfig};
+use crate::execute::clock;
 
 /// Pause after an accept that failed for want of resources (file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -216,7 +216,7 @@ async fn accept(
     };
     for inbox in inboxes.iter().cycle() {
         let accepted = tokio::select! {
-            accepted = accept_one(&listener, &admission, &shared) => accepted,
+            accepted = accept_one(&listener, &admission) => accepted,
             () = shared.shutdown.cancelled() => return,
         };
         if inbox.send(accepted).await.is_err() {
@@ -225,28 +225,20 @@ async fn accept(
     }
 }
 
-/// The next connection that finds a place to wait in; others are told to come again.
-async fn accept_one(listener: &tokio::net::TcpListener, admission: &Arc<Admission>, shared: &Shared) -> Accepted {
+/// The next connection, with a place to wait in.
+async fn accept_one(listener: &tokio::net::TcpListener, admission: &Arc<Admission>) -> Accepted {
     loop {
         let accepted = async {
             let (stream, peer) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            Ok::<_, io::Error>((stream, peer.ip()))
+            Ok::<_, io::Error>((stream.into_std()?, peer.ip()))
         };
         match accepted.await {
-            Ok((stream, address)) => match WaitingPlace::take(admission) {
-                Some(waiting) => match stream.into_std() {
-                    Ok(stream) => {
-                        let client = Client { address, admission: Arc::clone(admission), _waiting: waiting };
-                        return Accepted { stream, client };
-                    }
-                    Err(error) => tracing::warn!(%error, "connection could not be passed on"),
-                },
-                None => {
-                    shared.counters.sessions_refused.fetch_add(1, Ordering::Relaxed);
-                    refuse_at_the_door(&stream);
-                }
-            },
+            Ok((stream, address)) => {
+                let waiting = admission.waiting.place(clock::now).await;
+                let client = Client { address, admission: Arc::clone(admission), waiting };
+                return Accepted { stream, client };
+            }
             Err(error) => {
                 // A client that left again, or no file descriptors: nothing to do but go on.
                 tracing::warn!(%error, "connection could not be accepted");

@@ -7,4 +7,5 @@ pub(crate) mod startup;
 pub(crate) mod stats;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod waiting;
 pub(crate) mod worker;

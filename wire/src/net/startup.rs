@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use storage::{Role, Schema, User};
 
-use super::admission::{Admission, WaitingPlace};
+use super::admission::Admission;
 use super::connection::Input;
 use super::tls::{Demand, PROTOCOL};
+use super::waiting::WaitingPlace;
 use super::worker::Worker;
 use crate::auth::certificate;
 use crate::auth::rights::{ListenerMode, Rights};
@@ -42,7 +43,7 @@ pub(crate) struct Client {
     pub address: IpAddr,
     pub admission: Arc<Admission>,
     /// Held until the session begins.
-    pub _waiting: WaitingPlace,
+    pub waiting: WaitingPlace,
 }
 
 /// What a session begins with.
@@ -333,15 +334,6 @@ fn random<const LEN: usize>() -> Result<[u8; LEN], SqlError> {
     let failed = |_| SqlError::new(sqlstate::INTERNAL_ERROR, "the system has no random bytes to give");
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-/// Tells a connection for which there is no place to wait; it is not waited for.
-pub(super) fn refuse_at_the_door(stream: &tokio::net::TcpStream) {
-    let mut message = Vec::new();
-    let error = SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "too many connections wait for authentication");
-    backend::report(&mut message, Severity::Fatal, &error);
-    // A socket just accepted has room for it; if not, the client sees the connection close.
-    let _ = stream.try_write(&message);
 }
 
 /// The last word to a client; whether it hears it is its business.

@@ -122,17 +122,12 @@ impl Client {
     }
 
     pub(crate) fn start(&mut self, parameters: &[(&str, &str)]) {
-        assert!(self.try_start(parameters), "send");
-    }
-
-    /// Whether the packet could be sent.
-    pub(crate) fn try_start(&mut self, parameters: &[(&str, &str)]) -> bool {
         let mut body = 0x3_0000_u32.to_be_bytes().to_vec();
         for (name, value) in parameters {
             body.extend_from_slice(format!("{name}\0{value}\0").as_bytes());
         }
         body.push(0);
-        self.stream.write_all(&[&len(body.len()), &body[..]].concat()).is_ok()
+        self.send(&[&len(body.len()), &body[..]].concat());
     }
 
     /// One byte outside of messages: the answer to a request for encryption.

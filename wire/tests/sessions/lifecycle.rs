@@ -120,25 +120,26 @@ fn the_last_places_are_kept_for_admins() {
 }
 
 #[test]
-fn strangers_who_wait_are_bounded_and_do_not_keep_others_out_for_good() {
+fn strangers_who_stay_silent_are_bounded_and_keep_nobody_out() {
     let limits = SessionLimits { unauthenticated_max: 2, ..SessionLimits::default() };
     let node = Node::start_with(limits, Duration::from_secs(5));
-    let inside = node.client();
-    wait_until("its place to be free", || {
-        let mut probe = Client::connect(node.address());
-        probe.start(&[("user", "ann")]);
-        probe.until_ready() == "Z(I)"
-    });
-    let silent = [Client::connect(node.address()), Client::connect(node.address())];
-    let mut third = Client::connect(node.address());
-    assert_eq!(third.until_ready(), "E(53300) end");
-    drop(silent);
-    wait_until("their places to be free", || {
-        let mut next = Client::connect(node.address());
-        // The refusal may come before the packet is sent.
-        next.try_start(&[("user", "ann")]) && next.until_ready() == "Z(I)"
-    });
-    drop(inside);
+    let mut silent: Vec<Client> = (0..4).map(|_| Client::connect(node.address())).collect();
+    node.client();
+    assert!(silent[0].message().is_none(), "the first has lost its place");
+    assert!(node.handle.stats().sessions_refused >= 1);
+    node.stop();
+}
+
+#[test]
+fn a_herd_larger_than_the_places_is_served_by_turns() {
+    let limits = SessionLimits { unauthenticated_max: 2, ..SessionLimits::default() };
+    let node = Node::start_with(limits, Duration::from_secs(5));
+    let mut herd: Vec<Client> = (0..30).map(|_| Client::connect(node.address())).collect();
+    herd.iter_mut().for_each(|client| client.start(&[("user", "ann")]));
+    for client in &mut herd {
+        assert_eq!(client.until_ready(), "Z(I)");
+    }
+    assert_eq!(node.handle.stats().sessions_refused, 0);
     node.stop();
 }
 
