@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::certificates::Pair;
 use crate::psql::Server;
 use crate::wait::wait_until;
 
@@ -89,6 +90,32 @@ impl Oracle {
     /// Where it is.
     pub fn server(&self) -> Server {
         self.server_of("corrosion")
+    }
+
+    /// Turns TLS on, and makes a superuser who gets in over TCP with a password and TLS only. Others get in as before.
+    ///
+    /// # Panics
+    /// If the files cannot be written or PostgreSQL refuses them.
+    pub fn secure(&self, server: &Pair, user: &str, password: &str) {
+        let data = self.dir.path().join("data");
+        server.write(&data, "server");
+        if is_root() {
+            let files = ["server.pem", "server.key"].map(|name| data.join(name));
+            let owned = Command::new("chown").arg(SERVER_USER).args(files).status().expect("run chown");
+            assert!(owned.success(), "give the certificate to {SERVER_USER}");
+        }
+        let rules = format!(
+            "hostssl all {user} 127.0.0.1/32 scram-sha-256\nhost all {user} 127.0.0.1/32 reject\n\
+             local all all trust\nhost all all 127.0.0.1/32 trust\n"
+        );
+        std::fs::write(data.join("pg_hba.conf"), rules).expect("write the rules");
+        let quoted = password.replace('\'', "''");
+        self.server().rows(&format!("create role {user} superuser login password '{quoted}'"));
+        for setting in ["ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'", "ssl = on"] {
+            self.server().rows(&format!("alter system set {setting}"));
+        }
+        self.server().rows("select pg_reload_conf()");
+        wait_until("TLS to be on", START_MAX, || (self.server().rows("show ssl") == "on").then_some(()));
     }
 
     /// The server's own process, the parent of those that serve clients.

@@ -92,6 +92,27 @@ static void connects(void) {
     PQfinish(conn);
 }
 
+static PGconn *begin_securely(const char *password) {
+    const char *names[] = {"port", "user", "password", "sslmode", "sslrootcert", "channel_binding", NULL};
+    const char *values[] = {getenv("SECURE_PORT"), getenv("SECURE_USER"), password, "verify-full", getenv("SECURE_CA"), "require", NULL};
+    return PQconnectdbParams(names, values, 0);
+}
+
+static void connects_over_tls_with_scram(void) {
+    PGconn *conn = begin_securely(getenv("SECURE_PASSWORD"));
+    if (PQstatus(conn) != CONNECTION_OK) fail("connect: %s", PQerrorMessage(conn));
+    expect_number("encrypted", PQsslInUse(conn), 1);
+    run(conn, "create table secured (id int primary key, v text)");
+    run(conn, "insert into secured values (1, repeat('x', 100000))");
+    expect_value(conn, "select current_user::text", getenv("SECURE_USER"));
+    expect_value(conn, "select length(v) from secured", "100000");
+    PQfinish(conn);
+    PGconn *wrong = begin_securely("wrong");
+    expect_number("status", PQstatus(wrong), CONNECTION_BAD);
+    if (!strstr(PQerrorMessage(wrong), "password authentication failed for user")) fail("%s", PQerrorMessage(wrong));
+    PQfinish(wrong);
+}
+
 /* A type, its OID, a value in text, and how the server prints that value. */
 struct sample {
     const char *type;
@@ -405,6 +426,7 @@ static const struct {
     void (*run)(void);
 } CLAIMS[] = {
     {"connects", connects},
+    {"connects_over_tls_with_scram", connects_over_tls_with_scram},
     {"types", types},
     {"prepared", prepared},
     {"error_in_transaction", error_in_transaction},

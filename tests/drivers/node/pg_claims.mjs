@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -103,6 +104,25 @@ claim("connects", () =>
     fact(fields.map((field) => [field.name, field.dataTypeID, field.dataTypeSize, field.dataTypeModifier, field.format]), command, rowCount);
   }),
 );
+
+const secured = (password) => ({
+  port: Number(process.env.SECURE_PORT),
+  user: process.env.SECURE_USER,
+  password,
+  ssl: { ca: readFileSync(process.env.SECURE_CA, "utf8"), rejectUnauthorized: true },
+  enableChannelBinding: true,
+});
+
+claim("connects_over_tls_with_scram", async () => {
+  await connected(async (client) => {
+    await client.query("create table secured (id int primary key, v text)");
+    await client.query("insert into secured values ($1, $2)", [1, "x".repeat(100_000)]);
+    const { rows } = await client.query({ text: "select current_user::text, length(v) from secured", rowMode: "array" });
+    assert.deepEqual(rows, [[process.env.SECURE_USER, 100_000]]);
+    assert.equal(client.connection.stream.encrypted, true);
+  }, secured(process.env.SECURE_PASSWORD));
+  await refused("28P01", connected(() => {}, secured("wrong")));
+});
 
 // In text: the driver's own decoding of binary results is broken (it reads them as UTF-8 first).
 claim("types", () =>

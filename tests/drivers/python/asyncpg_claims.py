@@ -7,6 +7,8 @@ asyncpg speaks binary in both directions and prepares every statement. Environme
 import asyncio
 import datetime as dt
 import decimal
+import os
+import ssl
 import sys
 import uuid
 
@@ -96,6 +98,26 @@ async def connects():
     expect(connection.get_server_version().major, 15)
     expect(connection.get_settings().client_encoding.lower(), "utf8")
     await connection.close()
+
+
+async def connect_securely(password):
+    return await asyncpg.connect(
+        port=int(os.environ["SECURE_PORT"]),
+        user=os.environ["SECURE_USER"],
+        password=password,
+        ssl=ssl.create_default_context(cafile=os.environ["SECURE_CA"]),
+    )
+
+
+@claim
+async def connects_over_tls_with_scram():
+    connection = await connect_securely(os.environ["SECURE_PASSWORD"])
+    await connection.execute("create table secured (id int primary key, v text)")
+    await connection.execute("insert into secured values ($1, $2)", 1, "x" * 100_000)
+    row = await connection.fetchrow("select current_user::text, length(v) from secured")
+    expect(tuple(row), (os.environ["SECURE_USER"], 100_000))
+    await connection.close()
+    await refused("28P01", connect_securely("wrong"))
 
 
 @claim
@@ -270,7 +292,7 @@ async def pool_resets_connections():
             pid = connection.get_server_pid()
             await connection.execute("set application_name = 'borrowed'")
             await connection.execute("select pg_advisory_lock(7)")
-            fact(connection.get_reset_query())
+            fact(connection.get_reset_query().split())
         async with pool.acquire() as connection:
             expect(connection.get_server_pid(), pid)
             expect(await connection.fetchval("show application_name"), "")

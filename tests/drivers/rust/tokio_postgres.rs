@@ -5,6 +5,8 @@
 //! says the parameters have.
 #![expect(clippy::print_stdout, reason = "a program whose output is its answer")]
 
+mod tls;
+
 use std::error::Error;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -27,6 +29,7 @@ type Claim = fn() -> Pin<Box<dyn Future<Output = Result<()>>>>;
 
 const CLAIMS: &[(&str, Claim)] = &[
     ("connects", || Box::pin(connects())),
+    ("connects_over_tls_with_scram", || Box::pin(connects_over_tls_with_scram())),
     ("types", || Box::pin(types())),
     ("raw_bytes_of_every_type", || Box::pin(raw_bytes_of_every_type())),
     ("declared_parameters", || Box::pin(declared_parameters())),
@@ -102,6 +105,27 @@ async fn connects() -> Result<()> {
     let shown = client.simple_query("select 1 as one, null as two").await?;
     println!("fact {shown:?}");
     Ok(())
+}
+
+async fn connect_securely(password: &str) -> Result<Result<Client, tokio_postgres::Error>> {
+    let mut config = tokio_postgres::Config::new();
+    config.host(variable("PGHOST")?).port(variable("SECURE_PORT")?.parse()?).dbname(variable("PGDATABASE")?);
+    config.user(variable("SECURE_USER")?).password(password).ssl_mode(tokio_postgres::config::SslMode::Require);
+    let connected = config.connect(tls::Trusting::authority(&variable("SECURE_CA")?)?).await;
+    Ok(connected.map(|(client, connection)| {
+        tokio::spawn(connection);
+        client
+    }))
+}
+
+async fn connects_over_tls_with_scram() -> Result<()> {
+    let client = connect_securely(&variable("SECURE_PASSWORD")?).await??;
+    client.batch_execute("create table secured (id int primary key, v text)").await?;
+    let long = "x".repeat(100_000);
+    client.execute("insert into secured values ($1, $2)", &[&1i32, &long]).await?;
+    let row = client.query_one("select current_user::text, length(v) from secured", &[]).await?;
+    same((row.get::<_, String>(0), row.get::<_, i32>(1)), (variable("SECURE_USER")?, 100_000))?;
+    refused("28P01", connect_securely("wrong").await?).map(drop)
 }
 
 /// Writes a value, reads it and its text, writes NULL over it, deletes it.
