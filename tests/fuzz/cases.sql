@@ -37,3 +37,7 @@ select timezone('nowhere', 'infinity'::timestamptz)
 select '10:00:00+00'::timetz > '11:00:00+01'::timetz, '10:00+02'::timetz at time zone '+05', '23:59:59.96+00'::timetz(1)
 select jsonb_build_array('0044-03-15 12:00:00+00 BC'::timestamptz)
 select degrees(1e300), radians(5e-324)
+select ('1e-45'::float4::text::float4)::float8
+select '40000'::text::int2::int8
+select '[[], []]'::jsonb >= '[10, null]'::jsonb
+select trunc('99999999999999999999', -1)

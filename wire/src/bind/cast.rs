@@ -106,7 +106,8 @@ impl Binder<'_> {
         match form {
             // The storage form stays: only the type changes. A literal is read by its own type's rules, so that it keeps
             // its type inside: `'t'::bool::int4` is no integer's text.
-            Form::Same if matches!(expr.node, Node::Literal { .. }) && !same_input(expr.ty.oid, target) => {
+            // So does a call that is told its result's type.
+            Form::Same if is_read_by_type(&expr.node) && !same_input(expr.ty.oid, target) => {
                 Expr::new(Node::Apply { form, args: vec![expr] }, target, at)
             }
             Form::Same => Expr { ty: PgType { oid: target, typmod: -1 }, node: expr.node, at },
@@ -225,6 +226,14 @@ fn shared_modifier(branches: &[Expr], common: u32) -> i32 {
     let mut modifiers = branches.iter().map(|expr| if expr.ty.oid == common { expr.ty.typmod } else { -1 });
     let first = modifiers.next().unwrap_or(-1);
     if modifiers.all(|modifier| modifier == first) { first } else { -1 }
+}
+
+/// Whether the SQL written for a node depends on its type.
+fn is_read_by_type(node: &Node) -> bool {
+    if let Node::Apply { form: Form::Pattern(pattern), .. } = node {
+        return pattern.contains("{result}");
+    }
+    matches!(node, Node::Literal { .. })
 }
 
 /// Whether a literal of either type is read alike: its text is its value.

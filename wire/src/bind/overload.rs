@@ -37,7 +37,10 @@ pub(super) fn function(overloads: &'static [Function], inputs: &[u32]) -> Choice
         .collect();
     let untyped = inputs.iter().take_while(|input| **input == oid::UNKNOWN).count();
     let ambiguous = |function: &Function| {
-        AMBIGUOUS_UNKNOWN.iter().any(|(name, count)| *name == function.name && untyped >= (*count).min(inputs.len()))
+        let same = |(name, count, arity): &(&str, usize, usize)| {
+            *name == function.name && *arity == inputs.len() && untyped >= *count
+        };
+        AMBIGUOUS_UNKNOWN.iter().any(same)
     };
     if candidates.iter().any(|(_, function)| ambiguous(function)) {
         return Choice::Ambiguous;
@@ -46,9 +49,9 @@ pub(super) fn function(overloads: &'static [Function], inputs: &[u32]) -> Choice
 }
 
 /// Functions that PostgreSQL has over types that are not offered here too (text search vectors, MAC addresses, bit strings),
-/// which make this many untyped arguments at the start ambiguous.
-const AMBIGUOUS_UNKNOWN: [(&str, usize); 5] =
-    [("bit_count", 1), ("get_bit", 2), ("set_bit", 2), ("trunc", 1), ("unnest", 1)];
+/// which make so many untyped arguments at the start ambiguous, of so many.
+const AMBIGUOUS_UNKNOWN: [(&str, usize, usize); 5] =
+    [("bit_count", 1, 1), ("get_bit", 2, 2), ("set_bit", 2, 3), ("trunc", 1, 1), ("unnest", 1, 1)];
 
 /// Chooses the operator for operands of these types.
 pub(super) fn operator(overloads: &'static [Operator], left: Option<u32>, right: u32) -> Choice<&'static Operator> {

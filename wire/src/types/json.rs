@@ -470,8 +470,15 @@ impl Json {
     /// size first.
     pub fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
+            // Only whole documents: inside others an empty array is an array like any.
             (Self::Array(items), _) if items.is_empty() && !matches!(other, Self::Array(_)) => Ordering::Less,
             (_, Self::Array(items)) if items.is_empty() && !matches!(self, Self::Array(_)) => Ordering::Greater,
+            _ => self.compare_part(other),
+        }
+    }
+
+    fn compare_part(&self, other: &Self) -> Ordering {
+        match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
             (Self::String(a), Self::String(b)) => a.cmp(b),
             (Self::Number(a), Self::Number(b)) => match (Numeric::parse(a), Numeric::parse(b)) {
@@ -479,12 +486,12 @@ impl Json {
                 _ => a.cmp(b),
             },
             (Self::Array(a), Self::Array(b)) => a.len().cmp(&b.len()).then_with(|| {
-                a.iter().zip(b).map(|(a, b)| a.compare(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+                a.iter().zip(b).map(|(a, b)| a.compare_part(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
             }),
             (Self::Object(a), Self::Object(b)) => a.len().cmp(&b.len()).then_with(|| {
                 a.iter()
                     .zip(b)
-                    .map(|((key_a, a), (key_b, b))| compare_keys(key_a, key_b).then_with(|| a.compare(b)))
+                    .map(|((key_a, a), (key_b, b))| compare_keys(key_a, key_b).then_with(|| a.compare_part(b)))
                     .find(|order| order.is_ne())
                     .unwrap_or(Ordering::Equal)
             }),
