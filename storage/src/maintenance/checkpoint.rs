@@ -146,33 +146,33 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn check(attempted: u64, wal_bytes: u64, expected: Step) {
-        let plan = Plan { attempted, ..Plan::new(64 * MIB) };
+        let plan = Plan { attempted, ..Plan::new(256 * MIB) };
         assert_eq!(plan.step(wal_bytes), expected);
     }
 
     #[test]
     fn a_small_wal_is_left_alone() {
-        check(0, 16 * MIB - 1, Step::Nothing);
+        check(0, 64 * MIB - 1, Step::Nothing);
     }
 
     #[test]
     fn a_wal_past_the_bound_is_checkpointed() {
-        check(0, 16 * MIB, Step::Checkpoint);
+        check(0, 64 * MIB, Step::Checkpoint);
     }
 
     #[test]
     fn a_defeated_attempt_is_not_repeated_at_once() {
-        check(16 * MIB, 17 * MIB - 1, Step::Nothing);
+        check(64 * MIB, 65 * MIB - 1, Step::Nothing);
     }
 
     #[test]
     fn a_defeated_attempt_is_repeated_when_the_wal_has_grown() {
-        check(16 * MIB, 17 * MIB, Step::Checkpoint);
+        check(64 * MIB, 65 * MIB, Step::Checkpoint);
     }
 
     #[test]
     fn past_the_limit_readers_let_go() {
-        check(63 * MIB, 64 * MIB, Step::EvictAndCheckpoint);
+        check(255 * MIB, 256 * MIB, Step::EvictAndCheckpoint);
     }
 
     #[test]
