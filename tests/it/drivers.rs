@@ -16,9 +16,9 @@ use tests::psql::Server;
 /// The table that the programs stream: 100,000 rows of 1 KiB.
 const STREAMED: &str = "create table streamed (id int primary key, payload text);
     insert into streamed select i, repeat('x', 1024) from generate_series(1, 100000) i;";
-/// What a node may need for all claims of a program above what it held before, caches of its connections among it: two
-/// thirds of the streamed table.
-const MEMORY_GROWTH_MAX: u64 = 64 << 20;
+/// What a node may need for all claims of a program above what it held before, caches of its connections among it: four
+/// fifths of the streamed table. Measured: 6 to 57 MiB.
+const MEMORY_GROWTH_MAX: u64 = 80 << 20;
 
 /// A listener without TLS for everybody on this machine, one with TLS for users with their passwords.
 const LISTENERS: &str = "[db]\npath = 'node.db'\n[admin]\npath = 'admin.sock'\n\
