@@ -61,11 +61,16 @@ pub struct Script {
     pub steps: Vec<Step>,
 }
 
+/// Whether the seed's script has a transaction of 10,000 rows.
+pub fn is_large(seed: u64) -> bool {
+    seed % 8 == 7
+}
+
 /// The script of a seed.
 pub fn script(seed: u64) -> Script {
     let mut rng = Rng::new(seed);
     let replicas = rng.between(2, 3) as usize;
-    let large = seed % 8 == 7;
+    let large = is_large(seed);
     let tables: Vec<TableShape> = (0..rng.between(1, 3)).map(|n| table(&mut rng, n as usize, large)).collect();
     let sites = (0..replicas).map(|_| site(&mut rng)).collect();
     let before = (0..replicas).map(|_| rows_before(&mut rng, &tables)).collect();

@@ -17,7 +17,7 @@ use tests::vectors::{line, sorted};
 
 #[test]
 fn the_engine_equals_the_reference_model_on_random_histories() {
-    for seed in seeds(0, 40) {
+    for seed in seeds() {
         eprintln!("seed {seed}");
         run(seed, &[CaptureMode::Hook, CaptureMode::Trigger]);
     }
@@ -25,17 +25,20 @@ fn the_engine_equals_the_reference_model_on_random_histories() {
 
 #[test]
 fn the_reference_model_itself_converges_on_random_histories() {
-    for seed in seeds(0, 40) {
+    for seed in seeds() {
         eprintln!("seed {seed}");
         run(seed, &[]);
     }
 }
 
-/// The fixed part of CI, or what CORROSION_SEEDS says.
-fn seeds(from: u64, to: u64) -> std::ops::Range<u64> {
-    let Ok(range) = std::env::var("CORROSION_SEEDS") else { return from..to };
+/// The fixed part of CI, or what CORROSION_SEEDS says. In CI only the first of the large seeds: each takes as long as a
+/// hundred others.
+fn seeds() -> Vec<u64> {
+    let Ok(range) = std::env::var("CORROSION_SEEDS") else {
+        return (0..40).filter(|seed| *seed < 8 || !generate::is_large(*seed)).collect();
+    };
     let (from, to) = range.split_once('-').expect("CORROSION_SEEDS is FROM-TO");
-    from.parse().expect("FROM is a number")..to.parse().expect("TO is a number")
+    (from.parse().expect("FROM is a number")..to.parse().expect("TO is a number")).collect()
 }
 
 fn run(seed: u64, front_ends: &[CaptureMode]) {
