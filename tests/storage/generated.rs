@@ -31,11 +31,15 @@ fn the_reference_model_itself_converges_on_random_histories() {
     }
 }
 
+/// Seeds that failed once. 1042: `0.0` and `-0.0` were equal to capture and to the order that decides ties, and nodes kept
+/// whichever came first.
+const KEPT: [u64; 1] = [1042];
+
 /// The fixed part of CI, or what CORROSION_SEEDS says. In CI only the first of the large seeds: each takes as long as a
 /// hundred others.
 fn seeds() -> Vec<u64> {
     let Ok(range) = std::env::var("CORROSION_SEEDS") else {
-        return (0..40).filter(|seed| *seed < 8 || !generate::is_large(*seed)).collect();
+        return (0..40).filter(|seed| *seed < 8 || !generate::is_large(*seed)).chain(KEPT).collect();
     };
     let (from, to) = range.split_once('-').expect("CORROSION_SEEDS is FROM-TO");
     (from.parse().expect("FROM is a number")..to.parse().expect("TO is a number")).collect()

@@ -248,5 +248,4 @@ fn next_life(causal_length: i64) -> i64 {
 /// Equal in storage class and content; NULL equals NULL.
 fn same(a: &Value, b: &Value) -> bool {
     pack::pack(std::slice::from_ref(a)) == pack::pack(std::slice::from_ref(b))
-        || matches!((a, b), (Value::Real(a), Value::Real(b)) if a == b)
 }

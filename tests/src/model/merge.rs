@@ -144,7 +144,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Blob(a), Value::Blob(b)) => a.cmp(b),
         (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (Value::Real(a), Value::Real(b)) => a.partial_cmp(b).unwrap_or(Ordering::Equal),
+        (Value::Real(a), Value::Real(b)) => a.total_cmp(b),
         (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
         (a, b) => rank(a).cmp(&rank(b)),
     }
