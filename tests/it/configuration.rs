@@ -28,10 +28,6 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
 fn a_listener_that_would_serve_strangers_does_not_start() {
     let listener = "[db]\npath = 'x.db'\n[api.pg]\naddr = '0.0.0.0:0'\n";
     check_refused(&Setup::file(listener), "PostgreSQL listener 0.0.0.0:0 is reachable from other machines");
-    check_refused(
-        &Setup::file(&format!("{listener}auth = 'trust'\nreadonly = true\n")),
-        "`readonly = true` is not supported",
-    );
     let trusted = Setup::file(&format!("{listener}auth = 'trust'\n[admin]\npath = 'admin.sock'\n")).start();
     assert!(trusted.log().contains("addr=0.0.0.0:"), "{}", trusted.log());
     trusted.stop();

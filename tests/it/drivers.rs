@@ -31,7 +31,7 @@ const PASSWORD: &str = "péncil 'n\" paper\\";
 struct Driver {
     program: fn(&Path) -> Command,
     claims: &'static [&'static str],
-    /// For want of the type timetz, of protocol statements in `pg_prepared_statements`, or of a default's cast shown.
+    /// For want of the protocol's statements in `pg_prepared_statements`.
     not_yet: &'static [&'static str],
 }
 
@@ -182,13 +182,7 @@ fn psycopg_works_as_against_postgresql() {
             "introspection",
             "sqlalchemy_reflects_and_writes",
         ],
-        not_yet: &[
-            "types_in_text",
-            "types_in_binary",
-            "types_chosen_by_the_driver",
-            "statements_prepared_by_use",
-            "sqlalchemy_reflects_and_writes",
-        ],
+        not_yet: &["statements_prepared_by_use"],
     });
 }
 
@@ -211,7 +205,7 @@ fn asyncpg_works_as_against_postgresql() {
             "pool_resets_connections",
             "introspection",
         ],
-        not_yet: &["types"],
+        not_yet: &[],
     });
 }
 
@@ -234,7 +228,7 @@ fn node_postgres_works_as_against_postgresql() {
             "notices",
             "pool",
         ],
-        not_yet: &["types"],
+        not_yet: &[],
     });
 }
 
@@ -261,7 +255,7 @@ fn jdbc_works_as_against_postgresql() {
             "pool_reset",
             "introspection",
         ],
-        not_yet: &["types_in_text", "types_in_binary", "simple_protocol"],
+        not_yet: &[],
     });
 }
 
@@ -283,7 +277,7 @@ fn libpq_works_as_against_postgresql() {
             "notification_while_idle",
             "pool_reset",
         ],
-        not_yet: &["types"],
+        not_yet: &[],
     });
 }
 
@@ -307,6 +301,6 @@ fn tokio_postgres_works_as_against_postgresql() {
             "pool_reset",
             "introspection",
         ],
-        not_yet: &["raw_bytes_of_every_type"],
+        not_yet: &[],
     });
 }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use postgres::{Client, Config, NoTls};
 use rustls::pki_types::pem::PemObject;
@@ -10,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tests::certificates::Authority;
 use tests::node::{Node, Setup};
 use tests::psql::Printed;
+use tests::wait::wait_until;
 
 const DATABASE: &str = "[db]\npath = 'node.db'\n[admin]\npath = 'admin.sock'\n";
 const TLS: &str = "cert_file = 'server.pem', key_file = 'server.key'";
@@ -282,7 +284,10 @@ fn a_removed_user_is_cut_off_and_a_new_role_counts_at_once() {
     raw.send(b'Q', b"select 1\0");
     assert_eq!(raw.error(), "57P01");
     client.query(&prepared, &[]).expect_err("nobody may nothing");
-    assert!(client.is_closed());
+    // The client learns of the end of its connection a moment after the last message.
+    wait_until("the connection to be over", Duration::from_secs(20), || {
+        client.query(&prepared, &[]).is_err_and(|error| error.is_closed()).then_some(())
+    });
     node.stop();
 }
 

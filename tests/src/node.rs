@@ -85,7 +85,7 @@ impl Setup {
         self.dir.path().join(name)
     }
 
-    /// Runs `corrosion` with a command in the node's directory, to its end.
+    /// Runs `corrosion` with a command in the node's directory, to its end; one that does not end in time is killed.
     ///
     /// # Panics
     /// If the binary cannot be run.
@@ -104,7 +104,16 @@ impl Setup {
         let mut child = child.spawn().expect("run corrosion");
         // A command that reads nothing may be gone already.
         let _ = child.stdin.take().expect("stdin is a pipe").write_all(input.as_bytes());
+        let pid = child.id();
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if end.recv_timeout(LIFE_MAX) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                signal(pid, "KILL");
+            }
+        });
         let output = child.wait_with_output().expect("run corrosion");
+        drop(ended);
+        watchdog.join().expect("the watchdog does not panic");
         Printed {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -219,8 +228,7 @@ impl Node {
     /// # Panics
     /// If `kill` fails.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(status.expect("run kill").success(), "kill -s {name}");
+        signal(self.child.id(), name);
     }
 
     /// The most memory that it has held at once since [`Self::forget_memory_peak`], in bytes.
@@ -292,6 +300,11 @@ impl Drop for Node {
         let unexpected = logs::unexpected(&log, &self.setup.expected);
         assert!(unexpected.is_empty(), "unexpected lines in the log: {unexpected:#?}\nwhole log:\n{log}");
     }
+}
+
+fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    assert!(status.expect("run kill").success(), "kill -s {name}");
 }
 
 /// `CORROSION_BIN`, or the binary that was built beside the tests.

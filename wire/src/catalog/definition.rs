@@ -163,13 +163,14 @@ fn session_word(word: SessionWord) -> Option<&'static str> {
     }
 }
 
-/// A constant of a known type: numbers and booleans bare, others quoted with their type.
+/// A constant of a known type: numbers and booleans bare, others quoted with their type; so is a numeric that without it would be
+/// read as an integer.
 fn constant(text: &str, type_oid: u32) -> String {
     let bare_number = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     match type_oid {
         oid::BOOL if matches!(text, "t" | "true" | "yes" | "on" | "1") => "true".into(),
         oid::BOOL if matches!(text, "f" | "false" | "no" | "off" | "0") => "false".into(),
-        oid::NUMERIC if bare_number => text.to_owned(),
+        oid::NUMERIC if bare_number && text.contains('.') => text.to_owned(),
         oid::INT4 if bare_number => text.to_owned(),
         _ => format!("{}::{}", quote_literal(text), type_name(type_oid)),
     }
@@ -237,6 +238,7 @@ mod tests {
         check("0", oid::INT8, "0");
         check("1.50", oid::NUMERIC, "1.50");
         check("'1.50'", oid::NUMERIC, "1.50");
+        check("'1'", oid::NUMERIC, "'1'::numeric");
         check("'{}'", oid::JSONB, "'{}'::jsonb");
         check("'{}'::jsonb", oid::JSONB, "'{}'::jsonb");
         check("lower('A')", oid::TEXT, "lower('A'::text)");
